@@ -1,0 +1,28 @@
+"""Who wants to log in, and with what.  A secret is in no ``repr``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The names in a login, as RFC 4422 section 3.4.1 calls them."""
+
+    authcid: str
+    """The authentication identity: whose password this is."""
+    authzid: str = ""
+    """The authorization identity: whose mail is wanted; empty where it is the same."""
+
+    @property
+    def account(self) -> str:
+        """The name that chooses the backend: the authorization identity where there is one."""
+        return self.authzid or self.authcid
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login by name and password, out of whichever command or mechanism it came."""
+
+    identity: Identity
+    secret: bytes = field(repr=False)

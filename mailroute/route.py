@@ -1,0 +1,73 @@
+"""Where a login goes: frozen values that travel from routing to the connector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TLSMode(Enum):
+    """How a connection is encrypted; the values are the configuration's words."""
+
+    PLAIN = "plain"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+    @property
+    def strength(self) -> int:
+        """Orders the modes, so that a row can strengthen one but never weaken it."""
+        return (TLSMode.PLAIN, TLSMode.STARTTLS, TLSMode.IMPLICIT).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What proves that a backend is the right one, and what proves us to it."""
+
+    server_name: str | None = None
+    """The name in the certificate; None: the host that the configuration names."""
+    ca_file: str | None = None
+    """PEM file with the authorities to trust; None: the platform's."""
+    pinned_sha256: bytes | None = None
+    """SHA-256 of the leaf certificate (DER); replaces authorities and name."""
+    allow_invalid: bool = False
+    client_certificate: str | None = None
+    client_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One destination for one protocol: the addresses to try, in order, and how to speak there."""
+
+    hosts: tuple[str, ...]
+    port: int
+    tls: TLSMode
+    trust: Trust = Trust()
+    allow_plaintext_auth: bool = False
+    """Whether credentials may leave without TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The answer to "where does this account live?" for one session."""
+
+    account: str
+    """The normalised key under which the row was found."""
+    destination: str
+    """The configuration's name for the backend, for logs and counters."""
+    backend: Backend
+    login_name: str | None = None
+    """The name to log in with, where the row replaces the client's."""
+    hide_auth_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a session comes from: what lookups, logs and backends may be told of the client."""
+
+    session_id: str
+    protocol: str
+    client_ip: str
+    client_port: int
+    server_ip: str
+    server_port: int
+    sni: str = ""
