@@ -1,0 +1,60 @@
+# make run                a demo in the foreground; CONFIG=path: your own configuration
+# make test               the tests; INSTALL=1: install the servers they need first (root, Debian)
+# make lint               ruff and mypy
+# PYTHON=...              which Python makes the virtual environment (3.11 or newer)
+
+PYTHON ?= python3
+VENV ?= .venv
+INSTALL ?=
+CONFIG ?=
+TESTS ?= tests
+
+SOURCES := $(shell find mailroute twisted -name '*.py')
+
+.PHONY: help run test lint servers clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+run: $(VENV)/.installed
+ifeq ($(CONFIG),)
+	@exec $(VENV)/bin/python -m mailroute.demo
+else
+	@exec $(VENV)/bin/twistd --nodaemon --pidfile= mailroute --config "$(CONFIG)"
+endif
+
+test: $(VENV)/.tools
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(VENV)/bin/python -m twisted.trial --temp-directory="$$folder/trial" $(TESTS)
+
+lint: $(VENV)/.tools
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+# Only with INSTALL=1: the one target that changes the system.
+servers:
+	@.ci/install-servers
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# Made anew when the requirements may have changed; an update of the sources is installed into it.
+$(VENV)/.created: pyproject.toml setup.py | $(if $(filter 1,$(INSTALL)),servers)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mailroute: $(PYTHON) is not Python 3.11 or newer; choose one with PYTHON=path" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "mailroute: $(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
+	@echo "mailroute: creating the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created $(SOURCES)
+	@echo "mailroute: installing into $(VENV) (the first time this loads Twisted and the drivers)"
+	@$(VENV)/bin/python -m pip install --quiet .
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.installed | $(if $(filter 1,$(INSTALL)),servers)
+	@echo "mailroute: installing what the tests and linters need into $(VENV)"
+	@$(VENV)/bin/python -m pip install --quiet '.[dev]'
+	@touch $@
