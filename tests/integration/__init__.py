@@ -1,0 +1,1 @@
+"""Tests against real servers, each started privately by the tests on loopback."""
