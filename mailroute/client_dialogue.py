@@ -1,0 +1,120 @@
+"""The client's role in every protocol: the backend greets, we log in, one verdict ends it.
+
+The secret is dropped with the verdict.  A connection that ends, a backend that is silent and
+one that talks nonsense are rejections like any other, told apart by their kinds.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from mailroute.dialogue import Dialogue, Phase
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Accepted, Challenge, Event, Login, Rejected, TLSInfo
+from mailroute.sasl import exchange
+from mailroute.sasl.mechanism import BadMessage
+from mailroute.wire.framing import LineTooLong
+
+REPLY_LIMIT = 65536
+"""Octets of all that a backend says for one of our commands."""
+
+
+class ClientDialogue(Dialogue):
+    """We are the client; the backend is outside.  It ends with exactly one verdict."""
+
+    def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
+        """``starttls``: upgrade before anything else; ``secure``: the login may leave now."""
+        super().__init__()
+        self._login: Login | None = login
+        self._exchange = exchange.ClientExchange(login)
+        self._starttls = starttls
+        self._secure = secure
+
+    def start(self) -> list[Event]:
+        """The connection stands; the backend speaks first."""
+        return self._advance()
+
+    def respond(self, response: bytes | None) -> list[Event]:
+        """Relay the client's response to the last challenge; None cancels the exchange."""
+        self._phase = Phase.TALKING
+        self._write_response(b"*" if response is None else exchange.encode(response))
+        return self._advance()
+
+    def tls_established(self, info: TLSInfo) -> list[Event]:
+        """The handshake has succeeded: nothing that was read before it counts."""
+        self._starttls = False
+        self._secure = True
+        return super().tls_established(info)
+
+    def timed_out(self) -> list[Event]:
+        """The backend did not answer in time."""
+        self._fail(FailureKind.BACKEND_TIMED_OUT, f"no answer {self._waiting_for()}")
+        return self._advance()
+
+    def ended(self, failure: Failure) -> list[Event]:
+        """The connection ended before a verdict, for this reason."""
+        self._fail(failure.kind, f"{failure.reason} {self._waiting_for()}")
+        return self._advance()
+
+    @abstractmethod
+    def _waiting_for(self) -> str:
+        """What the backend owes us, for the log: ``while ...``."""
+
+    @abstractmethod
+    def _write_response(self, text: bytes) -> None:
+        """Write a line of the SASL exchange."""
+
+    def _cleartext_after_starttls(self) -> None:
+        self._fail(
+            FailureKind.BACKEND_UNTRUSTED,
+            "bytes in the clear followed the backend's consent to STARTTLS: possible injection",
+        )
+
+    def _take_reply_line(self, limit: int) -> bytes | None:
+        try:
+            return self._buffer.take_line(limit)
+        except LineTooLong:
+            self._fail(FailureKind.BACKEND_MISBEHAVED, f"reply longer than {limit} octets")
+            return None
+
+    def _require_login(self) -> Login:
+        if self._login is None:
+            raise RuntimeError("the login is only dropped with the verdict")
+        return self._login
+
+    def _challenged(self, text: bytes) -> None:
+        """Answer a challenge ourselves where it asks for our first message, else pass it up."""
+        own = self._exchange.challenged(text)
+        if own is not None:
+            self._write_response(own)
+            return
+        try:
+            challenge = Challenge(exchange.decode(text))
+        except BadMessage:
+            self._fail(FailureKind.BACKEND_MISBEHAVED, "a challenge is not base64")
+            return
+        self._phase = Phase.MILESTONE
+        self._events.append(challenge)
+
+    def _accept(self, verdict: Accepted) -> None:
+        self._drop_login()
+        self._phase = Phase.JOINED
+        self._events.append(verdict)
+
+    def _reject(
+        self, failure: Failure, words: tuple[bytes, ...] = (), untagged: tuple[bytes, ...] = ()
+    ) -> None:
+        """End with a rejection; ``words`` and ``untagged`` are the backend's own."""
+        if self._phase in (Phase.CLOSED, Phase.JOINED):
+            return
+        self._drop_login()
+        self._phase = Phase.CLOSED
+        self._events.append(Rejected(failure, words, untagged))
+
+    def _fail(self, kind: FailureKind, reason: str) -> None:
+        self._reject(Failure(kind, reason))
+
+    def _drop_login(self) -> None:
+        """Forget the secret: it is not needed beyond the verdict."""
+        self._login = None
+        self._exchange.forget()

@@ -1,0 +1,106 @@
+"""The parts of IMAP's grammar that matter before a login (RFC 9051 section 9).
+
+Wire data stays ``bytes``; a name becomes ``str`` in ``sasl``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailroute.wire.strings import BadSyntax, Command
+
+_TAG = re.compile(rb"""[^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}\Z""")
+_START = re.compile(rb"([^ ]*) ?([A-Za-z0-9.]*)")
+_TAGGED = re.compile(rb"([^ ]+) (OK|NO|BAD)(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
+_CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*))?\]")
+
+ID_PAIRS = 30
+ID_FIELD_OCTETS = 30
+ID_VALUE_OCTETS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The beginning of a command: enough to decide whether it is welcome."""
+
+    tag: bytes
+    """Empty where the command has no valid tag."""
+    verb: str
+
+
+def start_of(text: bytes) -> Start:
+    """The tag and the verb (upper case) at the start of a command."""
+    match = _START.match(text)
+    tag, verb = (match[1], match[2]) if match else (b"", b"")
+    return Start(tag if _TAG.match(tag) else b"", verb.decode("ascii").upper())
+
+
+def arguments_of(command: Command) -> Command:
+    """Move to the end of tag and verb, so that the arguments can be taken."""
+    match = _START.match(command.text)
+    command.position = match.end() if match else 0
+    return command
+
+
+def check_id(command: Command) -> None:
+    """Check the arguments of ID (RFC 2971 section 3.3); raises BadSyntax."""
+    command.space()
+    if command.text[command.position :].upper() == b"NIL":
+        return
+    if command.text[command.position : command.position + 1] != b"(":
+        raise BadSyntax("Parenthesized list expected")
+    command.position += 1
+    fields = 0
+    while command.text[command.position : command.position + 1] != b")":
+        if fields:
+            command.space()
+        _check_id_item(command, is_value=fields % 2 == 1)
+        fields += 1
+        if fields > 2 * ID_PAIRS:
+            raise BadSyntax("Too many ID fields")
+    command.position += 1
+    command.end()
+    if fields % 2:
+        raise BadSyntax("ID field without a value")
+
+
+def _check_id_item(command: Command, is_value: bool) -> None:
+    if is_value and command.text[command.position : command.position + 3].upper() == b"NIL":
+        command.position += 3
+        return
+    if len(command.string()) > (ID_VALUE_OCTETS if is_value else ID_FIELD_OCTETS):
+        raise BadSyntax("ID field too long")
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A backend's final reply to one of our commands."""
+
+    status: str
+    words: bytes
+    """What stands behind the status: a response code perhaps, and text."""
+
+    @property
+    def code(self) -> bytes:
+        """The response code in upper case, without its arguments; empty without one."""
+        match = _CODE.match(self.words)
+        return match[1].upper() if match else b""
+
+
+def tagged(line: bytes, tag: bytes) -> Tagged | None:
+    """The final reply under this tag of ours, or None for any other line."""
+    match = _TAGGED.match(line)
+    if match is None or match[1] != tag:
+        return None
+    return Tagged(match[2].decode("ascii").upper(), match[3] or b"")
+
+
+def capabilities_in(line: bytes) -> frozenset[bytes] | None:
+    """The list in an untagged CAPABILITY line or in a CAPABILITY response code, in upper case."""
+    if line[:13].upper() == b"* CAPABILITY ":
+        return frozenset(line[13:].upper().split())
+    for match in _CODE.finditer(line):
+        if match[1].upper() == b"CAPABILITY":
+            return frozenset((match[2] or b"").upper().split())
+    return None

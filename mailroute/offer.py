@@ -1,0 +1,62 @@
+"""What is offered on a channel, and therefore what is allowed there.
+
+The greeting, the capability lists and the gates of the commands all ask the same object, so
+that nothing is advertised and refused, or hidden and accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailroute.sasl.mechanism import Mechanism
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator allows on one listener."""
+
+    mechanisms: tuple[Mechanism, ...]
+    """In the order in which they are advertised."""
+    starttls: bool
+    """Whether the listener upgrades a plain connection."""
+    cleartext_logins: bool = False
+    """Whether secrets may cross a connection without TLS."""
+
+
+class Offer:
+    """A policy applied to one connection, before and after its handshake."""
+
+    def __init__(self, policy: Policy, secure: bool) -> None:
+        self._policy = policy
+        self.secure = secure
+
+    @property
+    def starttls(self) -> bool:
+        """Whether the client may upgrade now."""
+        return self._policy.starttls and not self.secure
+
+    @property
+    def mechanisms(self) -> Sequence[Mechanism]:
+        """The mechanisms that may be used now."""
+        return [m for m in self._policy.mechanisms if self._allows(m)]
+
+    @property
+    def passwords(self) -> bool:
+        """Whether the protocol's own password commands (LOGIN, USER and PASS) may be used now."""
+        return any(m.name in ("PLAIN", "LOGIN") for m in self.mechanisms)
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether logging in would be possible after an upgrade, and is not now."""
+        return self.starttls and not self.mechanisms
+
+    def mechanism(self, name: str) -> Mechanism | None:
+        """The mechanism of this name (in any case of letters), if it may be used now."""
+        for mechanism in self.mechanisms:
+            if mechanism.name == name.upper():
+                return mechanism
+        return None
+
+    def _allows(self, mechanism: Mechanism) -> bool:
+        return self.secure or self._policy.cleartext_logins or not mechanism.reveals_secret

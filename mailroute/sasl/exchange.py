@@ -1,0 +1,115 @@
+"""The exchange of base64 lines that carries a mechanism, for both sides of every protocol.
+
+RFC 4954, RFC 5034 and RFC 3501 section 6.2.2 differ only in what stands around the base64
+text, so the protocols frame a line and this room decides what it means:
+
+* ``=`` as an initial response is an empty one, none at all is another thing (RFC 4959)
+* ``*`` cancels; anything that is not base64 is an error, not a guess
+* our own prompts come first, then the backend's challenges pass through
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from mailroute.events import Login, Response
+from mailroute.sasl.mechanism import BadMessage, Mechanism
+
+
+class Cancelled(Exception):
+    """The client cancelled the exchange with ``*`` before it asked for a login."""
+
+
+def decode(text: bytes) -> bytes:
+    """Decode strict base64; raises BadMessage."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadMessage("Invalid base64 data") from None
+
+
+def encode(octets: bytes) -> bytes:
+    """Encode for a line of the exchange."""
+    return base64.b64encode(octets)
+
+
+def initial_argument(octets: bytes) -> bytes:
+    """Encode for the place of an initial response, where nothing at all is written ``=``."""
+    return encode(octets) or b"="
+
+
+class ServerExchange:
+    """Our side of an exchange in which the client is to be authenticated."""
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
+        self._answers: list[bytes] = []
+        self._relaying = False
+
+    @property
+    def relaying(self) -> bool:
+        """Whether the account is known and the client now talks with the backend."""
+        return self._relaying
+
+    def begin(self, initial: bytes | None) -> bytes | Login:
+        """Take the initial response as it stood in the command, or None without one.
+
+        Returns the next prompt (base64) or the Login.  Raises BadMessage.
+        """
+        if initial is None:
+            return encode(self._mechanism.prompts[0])
+        return self._collect(b"" if initial == b"=" else decode(initial))
+
+    def receive(self, line: bytes) -> bytes | Login | Response:
+        """Take one line of the client.
+
+        Returns the next prompt (base64), the Login, or the Response to a relayed challenge.
+        Raises BadMessage, Cancelled.
+        """
+        if line == b"*":
+            if self._relaying:
+                return Response(None)
+            raise Cancelled
+        return Response(decode(line)) if self._relaying else self._collect(decode(line))
+
+    def _collect(self, answer: bytes) -> bytes | Login:
+        self._answers.append(answer)
+        if len(self._answers) < len(self._mechanism.prompts):
+            return encode(self._mechanism.prompts[len(self._answers)])
+        answers, self._answers = self._answers, []
+        self._relaying = True
+        return self._mechanism.login(answers)
+
+
+class ClientExchange:
+    """Our side of an exchange in which we authenticate to the backend with a Login."""
+
+    def __init__(self, login: Login) -> None:
+        self._first = login.initial_response
+        self._sent = False
+
+    def initial(self, room: int) -> bytes | None:
+        """The initial response for the command, if there is one and it fits ``room`` octets."""
+        if self._first is None:
+            return None
+        argument = initial_argument(self._first)
+        if len(argument) > room:
+            return None
+        self._sent = True
+        return argument
+
+    def challenged(self, line: bytes) -> bytes | None:
+        """Take the base64 text of a challenge.
+
+        Returns the line that answers it when the answer is our first message, else None: then
+        the challenge is the client's to answer.
+        """
+        if self._sent or self._first is None:
+            return None
+        self._sent = True
+        return encode(self._first)
+
+    def forget(self) -> None:
+        """Drop the first message, and the secret in it."""
+        self._first = None
