@@ -61,7 +61,7 @@ def describe(event: Event) -> str:
 
 def unescape(text: str) -> bytes:
     """The octets of a transcript's text."""
-    return codecs.escape_decode(text.encode("latin-1", "backslashreplace"))[0]  # type: ignore[attr-defined,no-any-return]
+    return codecs.escape_decode(text.encode("latin-1", "backslashreplace"))[0]
 
 
 def command(dialogue: AnyDialogue, text: str) -> list[Event]:
