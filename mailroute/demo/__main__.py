@@ -1,0 +1,78 @@
+"""Start the demo: ``python -m mailroute.demo``."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from twisted.application.service import MultiService
+from twisted.internet.error import CannotListenError
+from twisted.logger import globalLogBeginner, textFileLogObserver
+
+from mailroute.demo.backend import SampleBackend
+from mailroute.demo.configuration import Folder, FrontPorts, write_files
+from mailroute.demo.instructions import instructions
+from mailroute.errors import ConfigurationError
+
+PASSWORD = "secret"
+ROUTES = {"alice@example.org": "east", "bob@example.org": "west"}
+
+
+MakeService = Callable[[dict[str, str]], Any]
+
+
+def start(
+    reactor: Any, folder: Folder, ports: FrontPorts, make_service: MakeService
+) -> MultiService:
+    """Start the sample servers and mailroute; return the service that holds them all.
+
+    ``make_service`` makes mailroute's service out of the command line's options.  Raises
+    CannotListenError where a port is taken.
+    """
+    backends = {name: SampleBackend(reactor, name, user, PASSWORD) for user, name in ROUTES.items()}
+    whole = MultiService()
+    for backend in backends.values():
+        backend.setServiceParent(whole)
+    whole.startService()
+    destinations = {name: backend.ports for name, backend in backends.items()}
+    now = datetime.datetime.fromtimestamp(reactor.seconds(), datetime.UTC)
+    write_files(folder, ROUTES, destinations, ports, now)
+    front = make_service({"config": str(folder.configuration)})
+    front.privilegedStartService()
+    front.setServiceParent(whole)
+    return whole
+
+
+def run(reactor: Any, make_service: MakeService, ports: FrontPorts, output: TextIO) -> int:
+    """Run the demo until a signal ends it; return the exit status."""
+    # Until the reactor has its own handlers, the temporary folder is removed all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="mailroute-demo-") as path:
+        folder = Folder(Path(path))
+        observer: Any = textFileLogObserver(output)
+        globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+        try:
+            whole = start(reactor, folder, ports, make_service)
+        except CannotListenError as error:
+            print(f"mailroute: {error}\nIs another demo running?", file=sys.stderr)
+            return 1
+        except ConfigurationError as error:
+            print(f"mailroute: {error}", file=sys.stderr)
+            return 78
+        reactor.addSystemEventTrigger("before", "shutdown", whole.stopService)
+        print(instructions(folder, ports, ROUTES, PASSWORD), file=output, flush=True)
+        reactor.run()
+    return 0
+
+
+if __name__ == "__main__":
+    from twisted.internet import reactor
+
+    from mailroute.tap import makeService
+
+    sys.exit(run(reactor, makeService, FrontPorts(), sys.stdout))
