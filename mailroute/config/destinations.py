@@ -1,0 +1,157 @@
+"""``[destination.NAME]``: the backends, by the names that tables use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailroute.config import values
+from mailroute.config.document import Document
+from mailroute.config.listeners import PROTOCOLS, PROTOCOLS_LATER, TLS_MODES
+from mailroute.config.model import Destination, Endpoint
+from mailroute.config.positions import KeyPath
+from mailroute.config.schema import (
+    NOT_YET,
+    REQUIRED,
+    Key,
+    Section,
+    as_table,
+    complain_unknown,
+    named_tables,
+)
+
+_TLS_KEYS = (
+    Key(
+        "tls_server_name",
+        values.host,
+        None,
+        "Name that the certificate must have; unset: the host.",
+    ),
+    Key("tls_ca_file", values.readable_file, None, "PEM file that replaces the platform's CAs."),
+    Key(
+        "tls_pinned_cert_sha256",
+        values.sha256_fingerprint,
+        None,
+        "SHA-256 of the certificate, in hexadecimal; replaces CA and name checks.",
+    ),
+    Key("tls_allow_invalid_certs", values.boolean, False, "Accept any certificate: dangerous."),
+    Key("tls_client_cert", values.readable_file, None, "PEM file: our certificate."),
+    Key("tls_client_key", values.readable_file, None, "PEM file: the key of our certificate."),
+    Key(
+        "allow_plaintext_auth",
+        values.boolean,
+        False,
+        "Whether credentials may be sent without TLS: dangerous.",
+    ),
+    Key(
+        "allow_row_tls_name",
+        values.boolean,
+        False,
+        "Whether a row's tls_name may replace the name that the certificate must have.",
+    ),
+)
+
+_LATER_KEYS = (
+    Key("proxy_protocol", values.anything, False, "PROXY header to the backend.", built=False),
+    Key("forwarding", values.text, "none", "How the client's address is told.", built=False),
+    Key("source_ips", values.anything, [], "Addresses to connect from.", built=False),
+    Key("username", values.anything, None, "Name to log in with.", built=False),
+    Key("password", values.anything, None, "Password to log in with.", built=False),
+    Key("master_user", values.anything, None, "Master user to log in with.", built=False),
+    Key("state", values.text, "active", "active, drain or down.", built=False),
+    Key("max_connections", values.anything, None, "Sessions at once.", built=False),
+)
+
+SECTION = Section(
+    "destination.*",
+    "A backend; the name is what lookups return.",
+    (
+        Key("host", values.host, None, "Host name or IP address; either this or hosts."),
+        Key("hosts", values.list_of(values.host, least=1), None, "Several, tried in order."),
+        *_TLS_KEYS,
+        Key("hide_auth_errors", values.boolean, False, "Hide the backend's words of refusal."),
+        *_LATER_KEYS,
+    ),
+    tables=("protocol",),
+    http_only=("forwarded",),
+)
+
+ENDPOINT_SECTION = Section(
+    "destination.*.protocol.*",
+    "Where the backend serves one protocol: imap, pop3 or submission.",
+    (
+        Key("port", values.port, REQUIRED, "Port of this protocol."),
+        Key("tls", values.choice(*TLS_MODES), REQUIRED, "implicit, starttls or plain."),
+        Key("forwarding", values.text, "none", "How the client's address is told.", built=False),
+    ),
+)
+
+
+def read_destinations(raw: object, document: Document) -> dict[str, Destination]:
+    """Read ``[destination.*]``, those that can be built."""
+    destinations = {}
+    for name, path, table in named_tables(raw, ("destination",), document):
+        if "*" in name:
+            document.complain(path, f"a pattern of names is {NOT_YET}")
+            continue
+        settings = SECTION.read(table, path, document)
+        endpoints = _read_endpoints(table.get("protocol", {}), (*path, "protocol"), document)
+        if settings is None:
+            continue
+        hosts = _hosts(settings.pop("host"), settings.pop("hosts"), table, path, document)
+        destination = Destination(name=name, hosts=hosts, endpoints=endpoints, **settings)
+        _check_tls(destination, path, document)
+        destinations[name] = destination
+    return destinations
+
+
+def _hosts(
+    host: str | None,
+    hosts: tuple[str, ...] | None,
+    table: Mapping[str, Any],
+    path: KeyPath,
+    document: Document,
+) -> tuple[str, ...]:
+    if "host" in table and "hosts" in table:
+        document.complain((*path, "hosts"), "give either host or hosts, not both")
+    elif "host" not in table and "hosts" not in table:
+        document.complain((*path, "host"), "missing: give host or hosts")
+    return hosts or ((host,) if host is not None else ())
+
+
+def _read_endpoints(raw: object, path: KeyPath, document: Document) -> dict[str, Endpoint]:
+    endpoints = {}
+    for protocol, table in as_table(raw, path, document).items():
+        place = (*path, protocol)
+        if protocol == "http":
+            document.ignore_as_http(place)
+        elif protocol in PROTOCOLS_LATER:
+            document.complain(place, NOT_YET)
+        elif protocol not in PROTOCOLS:
+            complain_unknown(place, list(PROTOCOLS), document)
+        elif (settings := ENDPOINT_SECTION.read(table, place, document)) is not None:
+            endpoints[protocol] = Endpoint(**settings)
+    return endpoints
+
+
+def _check_tls(destination: Destination, path: KeyPath, document: Document) -> None:
+    if (destination.tls_client_cert is None) != (destination.tls_client_key is None):
+        document.complain(path, "tls_client_cert and tls_client_key need each other")
+    if destination.tls_allow_invalid_certs:
+        document.warn(
+            (*path, "tls_allow_invalid_certs"),
+            "any certificate is accepted: whoever is in between can read every password",
+        )
+    if destination.allow_plaintext_auth:
+        document.warn(
+            (*path, "allow_plaintext_auth"),
+            "passwords may be sent to this backend without encryption",
+        )
+        return
+    for protocol, endpoint in destination.endpoints.items():
+        if endpoint.tls == "plain":
+            document.warn(
+                (*path, "protocol", protocol, "tls"),
+                "no password is sent without TLS, so no login will succeed here; "
+                "set allow_plaintext_auth if that is wanted",
+            )

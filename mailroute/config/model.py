@@ -1,0 +1,209 @@
+"""The configuration as values.  Durations are seconds, paths absolute, secrets hidden.
+
+The words (``imap``, ``starttls``, ``reject``) are the configuration's own; ``service`` turns
+them into the types of the rooms that it builds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A text that no ``repr``, log or traceback shows."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """Return the text, for the one place that has to send it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """``[server]``"""
+
+    hostname: str
+    workers: int
+    user: str | None
+    group: str | None
+    shutdown_grace_seconds: float
+    bridge_idle_seconds: float
+    backend_timeout_seconds: float
+    backend_connect_retries: int
+    auth_failure_delay_seconds: float
+    log_level: str
+    """debug, info, warn, error, critical"""
+    log_format: str
+    """text, json"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """One place to listen at."""
+
+    kind: str
+    """tcp, unix, systemd"""
+    address: str
+    """The IP address without brackets, the path of the socket, or the name systemd gave it."""
+    port: int = 0
+    """For tcp; 0: any free port."""
+
+    def __str__(self) -> str:
+        if self.kind != "tcp":
+            return f"{self.kind}:{self.address}"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """``[listener.NAME]``"""
+
+    name: str
+    protocol: str
+    """imap, pop3, submission"""
+    binds: tuple[Bind, ...]
+    tls: str
+    """implicit, starttls, plain"""
+    max_connections: int
+    preauth_timeout_seconds: float
+    max_auth_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``[destination.NAME.protocol.PROTO]``"""
+
+    port: int
+    tls: str
+    """implicit, starttls, plain"""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """``[destination.NAME]``"""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Host names or IP addresses without brackets, in the order of trying."""
+    tls_server_name: str | None
+    tls_ca_file: str | None
+    tls_pinned_cert_sha256: bytes | None
+    """32 octets"""
+    tls_allow_invalid_certs: bool
+    tls_client_cert: str | None
+    tls_client_key: str | None
+    allow_plaintext_auth: bool
+    allow_row_tls_name: bool
+    hide_auth_errors: bool
+    endpoints: Mapping[str, Endpoint]
+    """By protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """``[routing]``"""
+
+    default_destination: str | None
+    master_user_separators: tuple[str, ...]
+    not_found: str
+    """default, reject, tempfail; already decided where the file leaves it out"""
+    undeclared: str
+    """tempfail, default"""
+    extension_delimiter: str
+
+
+@dataclass(frozen=True, slots=True)
+class SqlMapping:
+    """``[mapping.sql]``"""
+
+    url: Secret
+    """Relative SQLite paths are already absolute: ``sqlite:///...``."""
+    query: str
+    pool_size: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileMapping:
+    """``[mapping.file]``"""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookupSettings:
+    """``[mapping]``; exactly one of ``sql`` and ``file`` is set, as ``source`` says."""
+
+    source: str
+    """sql, file"""
+    normalize: str
+    """none, lowercase"""
+    positive_ttl_seconds: float
+    negative_ttl_seconds: float
+    stale_ttl_seconds: float
+    cache_max_entries: int
+    lookup_timeout_seconds: float
+    on_error: str
+    """tempfail, default"""
+    sql: SqlMapping | None
+    file: FileMapping | None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """``[tls.certificate.NAME]``"""
+
+    name: str
+    cert: str
+    """Path of the PEM file with the chain."""
+    key: str
+    """Path of the PEM file with the private key."""
+    subjects: tuple[str, ...]
+    default: bool
+    """True for exactly one certificate, if there is any."""
+
+
+@dataclass(frozen=True, slots=True)
+class TLSProtocols:
+    """``[tls.protocols]``"""
+
+    min_version: str
+    """1.2, 1.3"""
+    ignore_client_order: bool
+    disable_cipher_suites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """``[capabilities.PROTO]``"""
+
+    sasl: tuple[str, ...]
+    allow_plain_auth_without_tls: bool
+    banner: str | None
+    advertise: tuple[str, ...]
+    """IMAP capabilities (``advertise``) or EHLO keywords (``ehlo``); empty for POP3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The whole file, checked."""
+
+    path: str
+    server: Server
+    listeners: tuple[Listener, ...]
+    """In the file's order."""
+    destinations: Mapping[str, Destination]
+    routing: Routing
+    mapping: LookupSettings
+    certificates: tuple[Certificate, ...]
+    tls_protocols: TLSProtocols
+    capabilities: Mapping[str, Capabilities]
+    """For each of imap, pop3 and submission."""
+    warnings: tuple[str, ...]

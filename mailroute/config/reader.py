@@ -1,0 +1,128 @@
+"""``read``: the configuration file as a checked ``Configuration``, or every complaint at once."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from mailroute.config import (
+    capabilities,
+    checks,
+    destinations,
+    listeners,
+    mapping,
+    routes,
+    server,
+    tls,
+    values,
+)
+from mailroute.config.document import Document, Surroundings
+from mailroute.config.model import Configuration
+from mailroute.config.positions import lines_of_keys
+from mailroute.config.schema import Key, Section
+from mailroute.errors import ConfigurationError
+
+ROOT = Section(
+    "",
+    "The whole file.",
+    (
+        Key("table", values.anything, {}, "Tables to look up in.", built=False),
+        Key("oauth", values.anything, {}, "What is read from tokens.", built=False),
+        Key("limits", values.anything, {}, "Limits by address and user.", built=False),
+        Key("admin", values.anything, {}, "The management interface.", built=False),
+        Key("serve", values.anything, {}, "What else is served.", built=False),
+    ),
+    tables=("server", "listener", "destination", "routing", "mapping", "tls", "capabilities"),
+    http_only=("http",),
+)
+
+SECTIONS: tuple[Section, ...] = (
+    server.SECTION,
+    listeners.SECTION,
+    destinations.SECTION,
+    destinations.ENDPOINT_SECTION,
+    routes.SECTION,
+    mapping.SECTION,
+    mapping.SQL_SECTION,
+    mapping.FILE_SECTION,
+    tls.CERTIFICATE_SECTION,
+    tls.PROTOCOLS_SECTION,
+    *capabilities.SECTIONS.values(),
+)
+"""Every section with keys, in the order in which a reader of the documentation wants them."""
+
+
+def read(path: str, *, environment: Mapping[str, str]) -> Configuration:
+    """Read and check the configuration file at ``path``.
+
+    ``environment`` holds the variables that secrets may refer to.  Raises ConfigurationError
+    with all complaints, each a sentence with file, line and key.
+    """
+    path = os.path.abspath(path)
+    text = _load(path)
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # The message has the line, never the text of it.
+        raise ConfigurationError([f"{path}: not valid TOML: {error}"]) from None
+    surroundings = Surroundings(os.path.dirname(path), environment)
+    document = Document(path, lines_of_keys(text), surroundings)
+    configuration = _read_tree(tree, document)
+    if document.complaints or configuration is None:
+        raise ConfigurationError(document.complaints)
+    return configuration
+
+
+def _load(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            octets = file.read()
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot read it: {error.strerror}"]) from None
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError([f"{path}:{line}: not UTF-8 text"]) from None
+
+
+def _read_tree(tree: dict[str, Any], document: Document) -> Configuration | None:
+    ROOT.read(tree, (), document)
+    process = server.read_server(tree.get("server", {}), document)
+    places = listeners.read_listeners(tree.get("listener", {}), document)
+    backends = destinations.read_destinations(tree.get("destination", {}), document)
+    routing = routes.read_routing(tree.get("routing", {}), document)
+    lookup = mapping.read_mapping(tree.get("mapping", {}), document)
+    certificates, protocols = tls.read_tls(tree.get("tls", {}), document)
+    offers = capabilities.read_capabilities(tree.get("capabilities", {}), document)
+    checks.check_listeners(places, _names_certificate(tree), offers, document)
+    checks.check_capabilities(offers, document)
+    checks.check_routing(routing, lookup, _names(tree, "destination"), document)
+    checks.check_protocols(places, backends, routing, document)
+    if process is None or routing is None or lookup is None or protocols is None:
+        return None
+    return Configuration(
+        path=document.path,
+        server=process,
+        listeners=places,
+        destinations=backends,
+        routing=routing,
+        mapping=lookup,
+        certificates=certificates,
+        tls_protocols=protocols,
+        capabilities=offers,
+        warnings=document.warnings,
+    )
+
+
+def _names(tree: Mapping[str, Any], section: str) -> frozenset[str]:
+    """Return the names in a section, also of tables that have faults of their own."""
+    tables = tree.get(section)
+    return frozenset(tables) if isinstance(tables, dict) else frozenset()
+
+
+def _names_certificate(tree: Mapping[str, Any]) -> bool:
+    settings = tree.get("tls")
+    return isinstance(settings, dict) and bool(_names(settings, "certificate"))

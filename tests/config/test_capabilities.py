@@ -1,0 +1,98 @@
+"""``[capabilities.PROTO]``"""
+
+from __future__ import annotations
+
+from mailroute.config.model import Capabilities
+from tests.config.reading import ConfigurationCase
+
+MECHANISMS = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
+
+
+class CapabilityTests(ConfigurationCase):
+    """What clients are offered before their login."""
+
+    def test_defaults(self) -> None:
+        """Every protocol has its offer without a word in the file."""
+        found = self.read_sections().capabilities
+        imap = ("IMAP4rev1", "SASL-IR", "LITERAL-", "ID")
+        submission = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE")
+        self.assertEqual(
+            found,
+            {
+                "imap": Capabilities(MECHANISMS, False, None, imap),
+                "pop3": Capabilities(MECHANISMS, False, None, ()),
+                "submission": Capabilities(MECHANISMS, False, None, submission),
+            },
+        )
+
+    def test_all(self) -> None:
+        """Every key reaches its field; mechanisms in any case."""
+        found = self.read_sections(
+            capabilities='[capabilities.imap]\nsasl = ["plain"]\nbanner = "Hello there"\n'
+            'advertise = ["IMAP4rev1", "IMAP4rev2"]\nlearn = false\nlearn_interval = "600s"\n'
+            '[capabilities.pop3]\nsasl = ["XOAUTH2", "PLAIN"]\nbanner = "Hi"\n'
+            '[capabilities.submission]\nehlo = ["SIZE 1000", "8BITMIME"]\nbanner = "Ho"\n'
+        ).capabilities
+        self.assertEqual(
+            found,
+            {
+                "imap": Capabilities(("PLAIN",), False, "Hello there", ("IMAP4rev1", "IMAP4rev2")),
+                "pop3": Capabilities(("XOAUTH2", "PLAIN"), False, "Hi", ()),
+                "submission": Capabilities(MECHANISMS, False, "Ho", ("SIZE 1000", "8BITMIME")),
+            },
+        )
+
+    def test_mechanisms(self) -> None:
+        """Unknown ones, those to come, and none at all."""
+        for value, part in (
+            ('["PLAIN", "CRAM-MD5"]', "item 2 unknown mechanism 'CRAM-MD5'"),
+            ('["SCRAM-SHA-256"]', "not supported yet"),
+            ("[]", "empty"),
+        ):
+            self.complains(
+                "capabilities.pop3.sasl",
+                part,
+                capabilities=f"[capabilities.pop3]\nsasl = {value}\n",
+            )
+
+    def test_computed_capabilities(self) -> None:
+        """What depends on the channel cannot be promised; LITERAL+ has no bound (RFC 7888)."""
+        for name in ("STARTTLS", "logindisabled", "AUTH=PLAIN", "LITERAL+", "A B", "A]", "é", ""):
+            self.complains(
+                "capabilities.imap.advertise",
+                capabilities=f'[capabilities.imap]\nadvertise = ["{name}"]\n',
+            )
+
+    def test_computed_keywords(self) -> None:
+        """STARTTLS and AUTH likewise; nothing that ends the line (RFC 5321 section 4.1.1.1)."""
+        for name in ("STARTTLS", "auth", "AUTH PLAIN", "SIZE\\r\\nX", "-X", "SIZE  1", ""):
+            self.complains(
+                "capabilities.submission.ehlo",
+                capabilities=f'[capabilities.submission]\nehlo = ["{name}"]\n',
+            )
+
+    def test_banner(self) -> None:
+        """One printable line; in POP3 nothing that offers APOP (RFC 1939 section 7)."""
+        for protocol, banner in (
+            ("imap", "a\\r\\nb"),
+            ("submission", "é"),
+            ("pop3", "<1.2@mail.example.org>"),
+        ):
+            self.complains(
+                f"capabilities.{protocol}.banner",
+                capabilities=f'[capabilities.{protocol}]\nbanner = "{banner}"\n',
+            )
+
+    def test_protocols(self) -> None:
+        """Keys of other protocols are not taken; HTTP is ignored."""
+        for text, key, part in (
+            ("[capabilities.managesieve]\n", "capabilities.managesieve", "not supported yet"),
+            ("[capabilities.imaps]\n", "capabilities.imaps", "capabilities.imap?"),
+            ("[capabilities.pop3]\nehlo = []\n", "capabilities.pop3.ehlo", "unknown key"),
+            ("[capabilities.imap]\nlearn = true\n", "capabilities.imap.learn", "not supported yet"),
+        ):
+            self.complains(key, part, capabilities=text)
+        self.assertIn(
+            "ignored: capabilities.http",
+            self.read_sections(capabilities="[capabilities.http]\n").warnings[0],
+        )

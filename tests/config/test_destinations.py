@@ -1,0 +1,177 @@
+"""``[destination.NAME]``"""
+
+from __future__ import annotations
+
+import os
+
+from mailroute.config.model import Destination, Endpoint
+from tests.config.reading import SECTIONS, ConfigurationCase
+
+EAST = SECTIONS["destination"]
+HEAD = '[destination.east]\nhost = "east.example.org"\n'
+IMAP = '[destination.east.protocol.imap]\nport = 993\ntls = "implicit"\n'
+
+
+class DestinationTests(ConfigurationCase):
+    """The backends."""
+
+    def east(self, keys: str) -> Destination:
+        return self.read_sections(destination=HEAD + keys + IMAP).destinations["east"]
+
+    def test_defaults(self) -> None:
+        """Everything that loosens is off."""
+        expected = Destination(
+            name="east",
+            hosts=("east.example.org",),
+            tls_server_name=None,
+            tls_ca_file=None,
+            tls_pinned_cert_sha256=None,
+            tls_allow_invalid_certs=False,
+            tls_client_cert=None,
+            tls_client_key=None,
+            allow_plaintext_auth=False,
+            allow_row_tls_name=False,
+            hide_auth_errors=False,
+            endpoints={"imap": Endpoint(993, "implicit")},
+        )
+        self.assertEqual(self.east(""), expected)
+
+    def test_all(self) -> None:
+        """Every key reaches its field; files are found beside the configuration."""
+        self.write("ca.pem", "ca")
+        east = self.read_sections(
+            destination='[destination.east]\nhosts = ["a.example", "[::1]", "127.0.0.1"]\n'
+            'tls_server_name = "b.example"\ntls_ca_file = "ca.pem"\n'
+            f'tls_pinned_cert_sha256 = "{"aB:" * 31}cd"\ntls_allow_invalid_certs = true\n'
+            'tls_client_cert = "chain.pem"\ntls_client_key = "key.pem"\n'
+            "allow_plaintext_auth = true\nallow_row_tls_name = true\nhide_auth_errors = true\n"
+            'proxy_protocol = false\nforwarding = "none"\nsource_ips = []\nstate = "active"\n'
+            "protocol.imap = { port = 143, tls = 'plain', forwarding = 'none' }\n"
+            "protocol.pop3 = { port = 110, tls = 'starttls' }\n"
+            "protocol.submission = { port = 587, tls = 'implicit' }\n"
+        ).destinations["east"]
+        expected = Destination(
+            name="east",
+            hosts=("a.example", "::1", "127.0.0.1"),
+            tls_server_name="b.example",
+            tls_ca_file=os.path.join(self.folder, "ca.pem"),
+            tls_pinned_cert_sha256=b"\xab" * 31 + b"\xcd",
+            tls_allow_invalid_certs=True,
+            tls_client_cert=os.path.join(self.folder, "chain.pem"),
+            tls_client_key=os.path.join(self.folder, "key.pem"),
+            allow_plaintext_auth=True,
+            allow_row_tls_name=True,
+            hide_auth_errors=True,
+            endpoints={
+                "imap": Endpoint(143, "plain"),
+                "pop3": Endpoint(110, "starttls"),
+                "submission": Endpoint(587, "implicit"),
+            },
+        )
+        self.assertEqual(east, expected)
+
+    def test_host_or_hosts(self) -> None:
+        """Exactly one of the two."""
+        self.complains(
+            "destination.east.hosts", "not both", destination=HEAD + 'hosts = ["a"]\n' + IMAP
+        )
+        self.complains(
+            "destination.east.host", "missing", destination="[destination.east]\n" + IMAP
+        )
+        self.complains(
+            "destination.east.hosts", destination="[destination.east]\nhosts = []\n" + IMAP
+        )
+
+    def test_bad_values(self) -> None:
+        """Each is named with its key, and only once."""
+        for key, value in (
+            ("tls_server_name", '"a:1"'),
+            ("tls_ca_file", '"missing.pem"'),
+            ("tls_pinned_cert_sha256", '"abcd"'),
+            ("tls_allow_invalid_certs", '"no"'),
+            ("allow_plaintext_auth", "0"),
+            ("hide_auth_errors", "1"),
+        ):
+            self.complains(f"destination.east.{key}", destination=f"{HEAD}{key} = {value}\n{IMAP}")
+
+    def test_client_certificate(self) -> None:
+        """A certificate without its key proves nothing."""
+        for key, file in (("tls_client_cert", "chain.pem"), ("tls_client_key", "key.pem")):
+            self.complains(
+                "destination.east", "need each other", destination=f'{HEAD}{key} = "{file}"\n{IMAP}'
+            )
+
+    def test_endpoint(self) -> None:
+        """Port and TLS of a protocol are both required."""
+        place = "destination.east.protocol.imap"
+        for text, key in (
+            ("port = 993\n", "tls"),
+            ('tls = "implicit"\n', "port"),
+            ('port = 0\ntls = "implicit"\n', "port"),
+            ('port = 993\ntls = "yes"\n', "tls"),
+        ):
+            self.complains(f"{place}.{key}", destination=f"{HEAD}[{place}]\n{text}")
+        self.complains(
+            f"{place}.prot", f"did you mean {place}.port?", destination=f"{EAST}prot = 1\n"
+        )
+
+    def test_protocols(self) -> None:
+        """HTTP is ignored, protocols to come are refused, others are unknown."""
+        place = "destination.east.protocol"
+        self.complains(
+            f"{place}.managesieve",
+            "not supported yet",
+            destination=f"{EAST}[{place}.managesieve]\n",
+        )
+        self.complains(
+            f"{place}.imaps", f"did you mean {place}.imap?", destination=f"{EAST}[{place}.imaps]\n"
+        )
+        http = f"{HEAD}forwarded = true\n{IMAP}[{place}.http]\nport = 443\n"
+        warnings = self.read_sections(destination=http).warnings
+        self.assertEqual(len(warnings), 1)
+        ignored = "ignored: destination.east.forwarded, destination.east.protocol.http"
+        self.assertIn(ignored, warnings[0])
+
+    def test_later(self) -> None:
+        """What would change a session, but is not built, is refused."""
+        for text in (
+            "proxy_protocol = true",
+            'proxy_protocol = "v1"',
+            'forwarding = "xclient"',
+            'source_ips = ["127.0.0.1"]',
+            'username = "u"',
+            'password = { env = "P" }',
+            'state = "drain"',
+        ):
+            key = text.partition(" ")[0]
+            self.complains(
+                f"destination.east.{key}", "not supported yet", destination=f"{HEAD}{text}\n{IMAP}"
+            )
+
+    def test_pattern(self) -> None:
+        """A name with a star is a pattern, which is to come."""
+        self.complains(
+            'destination."shard-*"',
+            "not supported yet",
+            destination=EAST + '[destination."shard-*"]\nhost = "{1}.example.org"\n',
+        )
+
+    def test_dangers(self) -> None:
+        """What lets passwords be read is served, with a warning that says so."""
+        self.warns(
+            "destination.east.tls_allow_invalid_certs",
+            "any certificate",
+            destination=HEAD + "tls_allow_invalid_certs = true\n" + IMAP,
+        )
+        self.warns(
+            "destination.east.allow_plaintext_auth",
+            "without encryption",
+            destination=HEAD + "allow_plaintext_auth = true\n" + IMAP,
+        )
+
+    def test_backend_without_tls(self) -> None:
+        """A plain backend that may get no password in the clear can be of no use."""
+        plain = IMAP.replace("implicit", "plain")
+        self.warns(
+            "destination.east.protocol.imap.tls", "allow_plaintext_auth", destination=HEAD + plain
+        )
