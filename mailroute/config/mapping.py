@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-import string
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
@@ -16,13 +16,14 @@ from mailroute.config.schema import NOT_YET, REQUIRED, Key, Section
 from mailroute.config.secrets import is_inline, secret
 
 _SCHEMES = ("postgres", "postgresql", "mysql", "sqlite")
-_KEY_FIELDS = ("user", "local", "domain", "ext")
+_KEY_PART = re.compile(r"\{(user|local|domain|ext)\}")
 
 
 def _database_url(raw: object, surroundings: Surroundings) -> Secret:
     """A database URL, which may hold a password; a relative SQLite path becomes absolute."""
     url = secret(raw, surroundings).reveal()
     scheme, colon, rest = url.partition(":")
+    scheme = scheme.lower()
     if not colon or scheme not in _SCHEMES:
         raise ValueError("the URL must begin with postgres://, mysql:// or sqlite:")
     if scheme != "sqlite":
@@ -32,19 +33,16 @@ def _database_url(raw: object, surroundings: Surroundings) -> Secret:
     file, mark, options = rest.removeprefix("//").partition("?")
     if not file:
         raise ValueError("the URL must name the database's file: sqlite:///path or sqlite:path")
-    return Secret(f"sqlite://{surroundings.resolve(file)}{mark}{options}")
+    # A URL's path is percent-encoded; the folder is not, until now.
+    absolute = os.path.normpath(os.path.join(quote(surroundings.folder), file))
+    return Secret(f"sqlite://{absolute}{mark}{options}")
 
 
 def _usable_template(template: str) -> str | None:
-    wanted = "may use {user}, {local}, {domain}, {ext} and literal text"
-    try:
-        fields = list(string.Formatter().parse(template))
-    except ValueError:
-        return f"has an unpaired brace; it {wanted}"
-    for _, field, form, conversion in fields:
-        if field is not None and (field not in _KEY_FIELDS or form or conversion):
-            return f"has the unknown field {{{field}}}; it {wanted}"
-    return None if template else "must not be empty"
+    rest = _KEY_PART.sub("", template)
+    if template and "{" not in rest and "}" not in rest:
+        return None
+    return f"{template!r} is not {{user}}, {{local}}, {{domain}}, {{ext}} or text without braces"
 
 
 SQL_SECTION = Section(

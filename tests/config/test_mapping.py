@@ -105,6 +105,17 @@ class MappingTests(ConfigurationCase):
             assert found is not None
             self.assertEqual(found.url.reveal(), expected)
 
+    def test_folder_with_signs(self) -> None:
+        """The folder becomes part of a URL: what means something there is percent-encoded."""
+        folder = os.path.join(self.folder, "a?b%20c")
+        os.mkdir(folder)
+        for name in ("chain.pem", "key.pem"):
+            os.link(os.path.join(self.folder, name), os.path.join(folder, name))
+        path = self.write("a?b%20c/m.toml", configuration(mapping=sql('"sqlite:x%20y.db"')))
+        found = read(path, environment={}).mapping.sql
+        assert found is not None
+        self.assertEqual(found.url.reveal(), f"sqlite://{self.folder}/a%3Fb%2520c/x%20y.db")
+
     def test_bad_urls(self) -> None:
         """A complaint about a URL never shows it: it may hold a password."""
         for url in ("s3cret", "redis://:s3cret@h", "mysql:s3cret", "sqlite:", "s3cret://h/d"):
@@ -141,7 +152,17 @@ class MappingTests(ConfigurationCase):
 
     def test_key_templates(self) -> None:
         """A template names parts of the account; anything else is a mistake."""
-        for template in ("{usr}", "{user", "{}", "{0}", "{user!r}", "{user:>9}", "{user.x}", ""):
+        for template in (
+            "{usr}",
+            "{user",
+            "{}",
+            "{0}",
+            "{user!r}",
+            "{user:>9}",
+            "{user.x}",
+            "{{x}}",
+            "",
+        ):
             self.complains(
                 "mapping.sql.keys", mapping=sql('"mysql://h/d"', f'keys = ["{template}"]')
             )
