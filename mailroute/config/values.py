@@ -17,6 +17,7 @@ from mailroute.config.schema import Parser
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
     r"(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
@@ -182,6 +183,9 @@ def host(raw: object, surroundings: Surroundings) -> str:
 
 
 def _is_address(value: str) -> bool:
+    # ipaddress takes anything at all for a scope's name.
+    if not _ADDRESS.fullmatch(value):
+        return False
     try:
         ipaddress.ip_address(value)
     except ValueError:

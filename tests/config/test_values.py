@@ -114,6 +114,8 @@ class ValueTests(SynchronousTestCase):
         self.refuses(
             values.host, "", "a:143", "[::1]:143", "[a]", "a b", "a\nb", "-a", "a-", "a..b"
         )
+        self.takes(values.host, "fe80::1%eth0", "fe80::1%eth0")
+        self.refuses(values.host, "fe80::1%a b", "fe80::1%a\nb", "fe80::1%", "::::", "1.2.3.4%x")
         self.refuses(values.host, "imap://a", "a" * 300, "é.example", "example.org\n", 1)
 
     def test_bind(self) -> None:
@@ -126,6 +128,7 @@ class ValueTests(SynchronousTestCase):
         self.refuses(values.bind, "143", ":143", "*:143", "localhost:143", "::143", "[::]", 143)
         self.refuses(values.bind, "0.0.0.0:65536", "0.0.0.0:-1", "0.0.0.0:", "0.0.0.0: 1")
         self.refuses(values.bind, "0.0.0.0:٣", "0.0.0.0:" + "9" * 5000, "[0.0.0.0]:143")
+        self.refuses(values.bind, "[fe80::1%a b]:143", "[::1%]:143")
         self.refuses(values.bind, "unix:relative", "unix:", "systemd:", "systemd:a b")
 
     def test_bind_as_text(self) -> None:
