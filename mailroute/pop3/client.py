@@ -1,0 +1,202 @@
+"""POP3 towards the backend: from its greeting to its verdict on the login.
+
+The way is chosen by what the backend's CAPA lists: AUTH with the client's own mechanism, with or
+without an initial response, else USER and PASS.  Nothing is asked before a handshake, so nothing
+that was said in the clear counts after it.  What follows the final +OK belongs to the client.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Accepted, Login
+from mailroute.pop3 import syntax
+from mailroute.pop3.syntax import Reply
+from mailroute.sasl import plain
+
+_TEMPORARY_CODES = (b"SYS/TEMP", b"IN-USE", b"LOGIN-DELAY")
+_POLICY_CODES = (b"SYS/PERM",)
+_WITHOUT_CAPA = {b"USER": frozenset[bytes]()}
+"""RFC 1939 alone: such a backend has USER and PASS, or no way in that we know."""
+
+
+class State(Enum):
+    """What the backend owes us; the value completes the sentence "closed while ..."."""
+
+    GREETING = "waiting for the greeting"
+    STLS = "waiting for the answer to STLS"
+    CAPA = "waiting for the answer to CAPA"
+    CAPA_LIST = "waiting for the end of the capability list"
+    USER = "waiting for the answer to USER"
+    PASS = "waiting for the answer to PASS"  # noqa: S105
+    AUTH = "waiting to be asked for our first message by AUTH"
+    SASL_EXCHANGE = "waiting for the answer to AUTH"
+
+
+class Pop3Client(ClientDialogue):
+    """The client's side of POP3 until the streams are joined."""
+
+    def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
+        super().__init__(login, starttls, secure)
+        self._state = State.GREETING
+        self._capabilities: dict[bytes, frozenset[bytes]] = {}
+        self._list_octets = 0
+
+    def _waiting_for(self) -> str:
+        return f"while {self._state.value}"
+
+    # -- consuming -----------------------------------------------------------------------
+
+    def _step(self) -> bool:
+        line = self._take_reply_line(REPLY_LIMIT)
+        if line is None:
+            return False
+        if self._state is State.CAPA_LIST:
+            self._listed(line)
+        elif (reply := syntax.reply_of(line)) is not None:
+            self._replied(reply)
+        elif (text := syntax.challenge_in(line)) is not None and self._in_exchange():
+            self._state = State.SASL_EXCHANGE
+            self._challenged(text)
+        else:
+            self._fail(
+                FailureKind.BACKEND_MISBEHAVED,
+                f"unexpected reply {line[:80]!r} {self._waiting_for()}",
+            )
+        return True
+
+    def _in_exchange(self) -> bool:
+        return self._state in (State.AUTH, State.SASL_EXCHANGE)
+
+    def _listed(self, line: bytes) -> None:
+        """Take a line of the capability list, or its end (RFC 2449 section 5)."""
+        self._list_octets += len(line) + 2
+        if self._list_octets > REPLY_LIMIT:
+            self._fail(FailureKind.BACKEND_MISBEHAVED, f"a list longer than {REPLY_LIMIT} octets")
+        elif line == syntax.LIST_END:
+            self._log_in()
+        else:
+            name, *arguments = syntax.unstuffed(line).upper().split() or [b""]
+            self._capabilities[name] = frozenset(arguments)
+
+    def _replied(self, reply: Reply) -> None:
+        if self._state is State.GREETING:
+            self._greeted(reply)
+        elif self._state is State.STLS:
+            self._upgrade(reply)
+        elif self._state is State.CAPA:
+            self._capa_answered(reply)
+        elif not reply.ok:
+            self._refused(reply)
+        elif self._state is State.USER:
+            self._pass()
+        elif self._state is State.AUTH:
+            self._fail(FailureKind.BACKEND_MISBEHAVED, "+OK to an AUTH that proved nothing yet")
+        else:
+            self._accept(Accepted((reply.words,) if reply.words else ()))
+
+    def _greeted(self, reply: Reply) -> None:
+        if not reply.ok:
+            busy = reply.has_code(*_TEMPORARY_CODES)
+            kind = FailureKind.BACKEND_BUSY if busy else FailureKind.BACKEND_UNREACHABLE
+            self._fail(kind, f"backend greeted with -ERR {reply.words[:200]!r}")
+        elif self._starttls:
+            self._command(State.STLS, b"STLS")
+        else:
+            self._command(State.CAPA, b"CAPA")
+
+    def _upgrade(self, reply: Reply) -> None:
+        if reply.ok:
+            self._start_tls()
+        else:
+            self._fail(FailureKind.BACKEND_UNTRUSTED, f"STLS refused: {reply.words[:200]!r}")
+
+    def _capa_answered(self, reply: Reply) -> None:
+        if reply.ok:
+            self._state = State.CAPA_LIST
+        else:
+            self._capabilities = dict(_WITHOUT_CAPA)
+            self._log_in()
+
+    # -- logging in ----------------------------------------------------------------------
+
+    def _log_in(self) -> None:
+        login = self._require_login()
+        if not self._secure:
+            self._fail(
+                FailureKind.BACKEND_UNTRUSTED,
+                "credentials would leave without TLS: set tls, or allow_plaintext_auth",
+            )
+        elif login.mechanism.encode() in self._capabilities.get(b"SASL", ()):
+            self._authenticate(login)
+        elif self._can_use_user(login):
+            self._user(login)
+        else:
+            self._fail(
+                FailureKind.BACKEND_INCAPABLE,
+                f"backend offers no way to log in by {login.mechanism}",
+            )
+
+    def _can_use_user(self, login: Login) -> bool:
+        """USER carries one name only, so it cannot log in on behalf of another."""
+        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
+        return is_password and b"USER" in self._capabilities
+
+    def _authenticate(self, login: Login) -> None:
+        command = b"AUTH " + login.mechanism.encode()
+        # RFC 5034 section 4: with the initial response the line keeps RFC 2449's limit.
+        initial = self._exchange.initial(syntax.COMMAND_LINE_LIMIT - len(command) - 3)
+        if initial is None:
+            self._command(State.AUTH, command)
+        else:
+            self._command(State.SASL_EXCHANGE, command + b" " + initial)
+
+    def _user(self, login: Login) -> None:
+        """Check both commands before the first octet of either is written."""
+        name, secret = self._commands(login)
+        if not syntax.fits_user(login.identity.authcid.encode()):
+            self._fail(
+                FailureKind.NAME_UNUSABLE,
+                "a name with a space or a control cannot be sent in USER",
+            )
+        elif not (syntax.fits_line(name) and syntax.fits_line(secret)):
+            self._fail(
+                FailureKind.BACKEND_INCAPABLE,
+                f"USER and PASS take {syntax.COMMAND_LINE_LIMIT} octets a line and no line end; "
+                "the backend offers no SASL PLAIN",
+            )
+        else:
+            self._command(State.USER, name)
+
+    def _pass(self) -> None:
+        _, secret = self._commands(self._require_login())
+        self._command(State.PASS, secret)
+
+    def _commands(self, login: Login) -> tuple[bytes, bytes]:
+        credentials = plain.decode(login.initial_response or b"")
+        return b"USER " + credentials.identity.authcid.encode(), b"PASS " + credentials.secret
+
+    def _refused(self, reply: Reply) -> None:
+        """RFC 3206: only a code tells trouble and policy from wrong credentials."""
+        kind = FailureKind.CREDENTIALS_REJECTED
+        if reply.has_code(*_TEMPORARY_CODES):
+            kind = FailureKind.BACKEND_BUSY
+        elif reply.has_code(*_POLICY_CODES):
+            kind = FailureKind.BACKEND_REFUSED
+        failure = Failure(kind, f"backend answered -ERR {reply.words[:200]!r}")
+        self._reject(failure, (reply.words,) if reply.words else ())
+
+    # -- writing -------------------------------------------------------------------------
+
+    def _command(self, state: State, text: bytes) -> None:
+        self._state = state
+        self._write(text + b"\r\n")
+
+    def _write_response(self, text: bytes) -> None:
+        self._write(text + b"\r\n")
+
+    def _forget(self) -> None:
+        """Nothing was asked before STLS, so there is nothing to drop: begin with CAPA."""
+        self._command(State.CAPA, b"CAPA")
