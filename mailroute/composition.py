@@ -1,0 +1,219 @@
+"""From the configuration to the constructors: the only place that turns its words into types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import deferLater
+
+from mailroute.client_dialogue import ClientDialogue
+from mailroute.config import model
+from mailroute.credentials import Credentials, Identity
+from mailroute.errors import ConfigurationError, Failure, FailureKind
+from mailroute.events import Login
+from mailroute.net.connector import Connector
+from mailroute.net.splice import Splicer
+from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
+from mailroute.offer import Policy
+from mailroute.protocols import PROTOCOLS, Appearance
+from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.routing import Destination, Router, RoutingPolicy
+from mailroute.sasl import plain
+from mailroute.sasl.registry import MECHANISMS
+from mailroute.server_dialogue import ServerDialogue
+from mailroute.session import Surroundings
+from mailroute.tables.cached import CachedTable, CachePolicy
+from mailroute.tables.file import FileTable
+from mailroute.tables.sql import make_sql_table
+from mailroute.tables.sql_table import SqlSettings, SqlTable
+
+Source = SqlTable | FileTable
+
+
+def make_source(configuration: model.Configuration, reactor: Any) -> Source:
+    """The mapping's table; nothing is opened yet.  Raises ConfigurationError."""
+    mapping = configuration.mapping
+    if mapping.sql is not None:
+        settings = SqlSettings(
+            url=mapping.sql.url.reveal(),
+            query=mapping.sql.query,
+            keys=mapping.sql.keys,
+            pool_size=mapping.sql.pool_size,
+            lookup_timeout=mapping.lookup_timeout_seconds,
+        )
+        return make_sql_table(settings, reactor)
+    if mapping.file is None:
+        raise ConfigurationError(["mapping.source: neither sql nor file is configured"])
+    return FileTable(mapping.file.path, configuration.destinations)
+
+
+def make_cache(configuration: model.Configuration, source: Source, reactor: Any) -> CachedTable:
+    """The cache before the mapping."""
+    mapping = configuration.mapping
+    policy = CachePolicy(
+        positive_ttl=mapping.positive_ttl_seconds,
+        negative_ttl=mapping.negative_ttl_seconds,
+        stale_ttl=mapping.stale_ttl_seconds,
+        max_entries=mapping.cache_max_entries,
+    )
+    return CachedTable(source, reactor, policy)
+
+
+def make_router(configuration: model.Configuration, table: CachedTable, reactor: Any) -> Router:
+    """The router."""
+    routing, mapping = configuration.routing, configuration.mapping
+    policy = RoutingPolicy(
+        default_destination=routing.default_destination,
+        not_found=routing.not_found,
+        undeclared=routing.undeclared,
+        on_error=mapping.on_error,
+        normalize=mapping.normalize,
+        separators=routing.master_user_separators,
+        extension_delimiter=routing.extension_delimiter,
+        lookup_timeout_seconds=mapping.lookup_timeout_seconds,
+    )
+    destinations = {name: _destination(d) for name, d in configuration.destinations.items()}
+    return Router(table, destinations, policy, reactor)
+
+
+def make_server_tls(configuration: model.Configuration) -> ServerTLS | None:
+    """Our certificates, if there are any; raises ConfigurationError for unusable ones."""
+    if not configuration.certificates:
+        return None
+    protocols = configuration.tls_protocols
+    settings = ServerTLSSettings(
+        certificates=tuple(
+            Certificate(c.cert, c.key, c.subjects, c.default) for c in configuration.certificates
+        ),
+        min_version=protocols.min_version,
+        prefer_client_order=not protocols.ignore_client_order,
+        disabled_ciphers=protocols.disable_cipher_suites,
+    )
+    try:
+        return ServerTLS(settings)
+    except Failure as failure:
+        raise ConfigurationError([f"tls.certificate: {failure.reason}"]) from None
+
+
+def check_trust(configuration: model.Configuration) -> list[str]:
+    """Complaints about the files by which backends are trusted."""
+    complaints = []
+    contexts = BackendContexts()
+    for name, destination in configuration.destinations.items():
+        try:
+            contexts.side(_trust(destination), destination.hosts[0])
+        except Failure as failure:
+            complaints.append(f"destination.{name}: {failure.reason}")
+    return complaints
+
+
+def make_connector(configuration: model.Configuration, reactor: Any) -> Connector:
+    """What makes connections to backends."""
+    server = configuration.server
+    return Connector(
+        reactor,
+        client_dialogue_maker(server.hostname),
+        server.backend_timeout_seconds,
+        server.backend_connect_retries,
+    )
+
+
+def make_surroundings(
+    configuration: model.Configuration,
+    router: Router,
+    connector: Connector,
+    splicer: Splicer,
+    reactor: Any,
+) -> Surroundings:
+    """What every session shares."""
+
+    async def pause(seconds: float) -> None:
+        await deferLater(reactor, seconds)
+
+    return Surroundings(
+        routes=router,
+        connect=connector.connect,
+        splice=splicer.splice,  # type: ignore[arg-type]
+        seconds=reactor.seconds,
+        pause=pause,
+        auth_failure_delay_seconds=configuration.server.auth_failure_delay_seconds,
+    )
+
+
+def server_dialogue_maker(
+    configuration: model.Configuration, listener: model.Listener
+) -> Callable[[], ServerDialogue]:
+    """What makes the dialogue of each connection to this listener."""
+    capabilities = configuration.capabilities[listener.protocol]
+    looks = Appearance(
+        configuration.server.hostname, capabilities.banner, capabilities.advertise or None
+    )
+    wanted = [name.upper() for name in capabilities.sasl]
+    known = {mechanism.name: mechanism for mechanism in MECHANISMS}
+    policy = Policy(
+        mechanisms=tuple(known[name] for name in wanted),
+        starttls=listener.tls == "starttls",
+        cleartext_logins=capabilities.allow_plain_auth_without_tls,
+    )
+    make = PROTOCOLS[listener.protocol].make_server(looks)
+    secure = listener.tls == "implicit"
+    return lambda: make(policy, secure, listener.max_auth_attempts)
+
+
+def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], ClientDialogue]:
+    """What makes the dialogue that logs in at a route's backend; it raises Failure."""
+
+    def make(route: Route, login: Login, origin: Origin) -> ClientDialogue:
+        backend = route.backend
+        has_leave = backend.tls is TLSMode.PLAIN and backend.allow_plaintext_auth
+        return PROTOCOLS[origin.protocol].make_client(
+            _renamed(login, route.login_name),
+            backend.tls is TLSMode.STARTTLS,
+            backend.tls is TLSMode.IMPLICIT or has_leave,
+            hostname,
+        )
+
+    return make
+
+
+def _renamed(login: Login, name: str | None) -> Login:
+    """The login under the name that the row gives the account at its backend."""
+    if name is None:
+        return login
+    if login.mechanism != "PLAIN" or login.initial_response is None:
+        reason = f"the row's username cannot replace the name inside {login.mechanism}"
+        raise Failure(FailureKind.BACKEND_INCAPABLE, reason)
+    given = plain.decode(login.initial_response)
+    # A master login keeps its own name and acts for the renamed account.
+    owner = given.identity.authcid
+    identity = Identity(owner, name) if given.identity.authzid else Identity(name)
+    return Login(identity, "PLAIN", plain.encode(Credentials(identity, given.secret)))
+
+
+def _destination(destination: model.Destination) -> Destination:
+    trust = _trust(destination)
+    endpoints = {
+        protocol: Backend(
+            hosts=destination.hosts,
+            port=endpoint.port,
+            tls=TLSMode(endpoint.tls),
+            trust=trust,
+            allow_plaintext_auth=destination.allow_plaintext_auth,
+        )
+        for protocol, endpoint in destination.endpoints.items()
+    }
+    return Destination(
+        destination.name, endpoints, destination.hide_auth_errors, destination.allow_row_tls_name
+    )
+
+
+def _trust(destination: model.Destination) -> Trust:
+    return Trust(
+        server_name=destination.tls_server_name,
+        ca_file=destination.tls_ca_file,
+        pinned_sha256=destination.tls_pinned_cert_sha256,
+        allow_invalid=destination.tls_allow_invalid_certs,
+        client_certificate=destination.tls_client_cert,
+        client_key=destination.tls_client_key,
+    )

@@ -1,0 +1,113 @@
+"""From a route to a backend that has answered the login.
+
+The addresses of a backend are tried in order and, for failures that another try may cure, once
+more after a short pause; everything under one allowance of time.  Names are resolved when the
+connection is made, IPv6 and IPv4 alike (RFC 8305, through Twisted's HostnameEndpoint).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+
+from mailroute.client_dialogue import ClientDialogue
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import ClientMilestone, Login, Rejected
+from mailroute.net.peer import BackendPeer
+from mailroute.net.tls import BackendContexts
+from mailroute.route import Backend, Origin, Route, TLSMode
+
+RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE})
+"""What another address, or the same one a moment later, may do better."""
+JITTER_SECONDS = (0.1, 0.3)
+
+MakeDialogue = Callable[[Route, Login, Origin], ClientDialogue]
+
+
+class Connector:
+    """Makes connections to backends."""
+
+    def __init__(
+        self, reactor: Any, make_dialogue: MakeDialogue, seconds: float, retries: int
+    ) -> None:
+        """``seconds``: connect and login together; ``retries``: further rounds of addresses."""
+        self._reactor = reactor
+        self._make_dialogue = make_dialogue
+        self._seconds = seconds
+        self._retries = retries
+        self.contexts = BackendContexts()
+
+    async def connect(
+        self, route: Route, login: Login, origin: Origin
+    ) -> tuple[BackendPeer, ClientMilestone]:
+        """A backend and its first milestone; raises Failure when none could be reached."""
+        deadline = self._reactor.seconds() + self._seconds
+        failures: list[Failure] = []
+        for attempt in range(1 + self._retries):
+            if attempt:
+                await deferLater(self._reactor, random.uniform(*JITTER_SECONDS))  # noqa: S311
+            for number, host in enumerate(route.backend.hosts):
+                left = deadline - self._reactor.seconds()
+                if left <= 0:
+                    break
+                share = left / (len(route.backend.hosts) - number)
+                try:
+                    dialogue = self._make_dialogue(route, login, origin)
+                    return await self._try(route.backend, host, dialogue, (share, left))
+                except Failure as failure:
+                    if failure.kind not in RETRIABLE:
+                        raise
+                    failures.append(failure)
+        raise failures[-1] if failures else Failure(FailureKind.BACKEND_TIMED_OUT, "no time left")
+
+    async def _try(
+        self, backend: Backend, host: str, dialogue: ClientDialogue, times: tuple[float, float]
+    ) -> tuple[BackendPeer, ClientMilestone]:
+        """One address; raises Failure when it was not reached."""
+        where = f"{host}:{backend.port}"
+        connect_seconds, seconds = times
+        tls = None
+        if backend.tls is not TLSMode.PLAIN:
+            tls = self.contexts.side(backend.trust, host)
+        is_implicit = backend.tls is TLSMode.IMPLICIT
+        peer = BackendPeer(dialogue, tls, is_implicit, self._reactor, seconds)
+        await self._dial(host, backend.port, peer, connect_seconds)
+        try:
+            milestone = await peer.milestone()
+        except BaseException:
+            peer.abandon()
+            raise
+        if not isinstance(milestone, Rejected):
+            return peer, milestone
+        failure = Failure(milestone.failure.kind, f"{where}: {milestone.failure.reason}")
+        if failure.kind in RETRIABLE:
+            peer.abandon()
+            raise failure
+        return peer, Rejected(failure, milestone.words, milestone.untagged)
+
+    async def _dial(self, host: str, port: int, peer: BackendPeer, seconds: float) -> None:
+        factory: Any = Factory.forProtocol(lambda: peer)
+        factory.noisy = False
+        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=seconds)
+        connecting: Deferred[Any] = endpoint.connect(factory)
+        try:
+            await connecting.addTimeout(seconds, self._reactor)
+        except CancelledError:
+            peer.abandon()
+            raise
+        except TimeoutError:
+            reason = f"{host}:{port}: no connection within {seconds:.1f} s"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+        except DNSLookupError:
+            reason = f"{host}: the name does not resolve"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+        except (ConnectError, OSError) as error:
+            reason = f"{host}:{port}: {error}"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None

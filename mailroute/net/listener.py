@@ -1,0 +1,152 @@
+"""Accepted connections become sessions.
+
+The listener makes the dialogue, the peer and the session of each connection, starts the
+session's coroutine, and is the one place where its end is seen: normal, cancelled because the
+client left, or a defect of ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure as Caught
+
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Rejected
+from mailroute.journal import Journal
+from mailroute.net.peer import ClientPeer
+from mailroute.net.tls import TLSSide
+from mailroute.net.transport import Clock, Transport
+from mailroute.route import Origin, TLSMode
+from mailroute.server_dialogue import ServerDialogue
+from mailroute.session import Session, Surroundings
+
+
+class Room:
+    """How many sessions the process has room for, all listeners together."""
+
+    def __init__(self, sessions: int) -> None:
+        self.left = sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one listener serves, and to whom."""
+
+    protocol: str
+    tls_mode: TLSMode
+    tls: TLSSide | None
+    make_dialogue: Callable[[], ServerDialogue]
+    full: bytes
+    """What a client hears when there is no room."""
+    max_connections: int
+    preauth_seconds: float
+
+
+class Listener(Factory):
+    """Makes sessions out of connections."""
+
+    noisy = False
+
+    def __init__(
+        self, terms: Terms, around: Surroundings, clock: Clock, room: Room, log: Logger
+    ) -> None:
+        self._terms = terms
+        self._around = around
+        self._clock = clock
+        self._room = room
+        self._log = log
+        self._sessions: dict[ClientPeer, Session] = {}
+        self._refused = 0
+
+    def __len__(self) -> int:
+        """How many sessions there are."""
+        return len(self._sessions)
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """A session, or a polite refusal."""
+        terms = self._terms
+        if len(self._sessions) >= terms.max_connections or self._room.left <= 0:
+            self._note_refusal()
+            # Where TLS comes first there is nobody to understand words.
+            return _Refusal(b"" if terms.tls_mode is TLSMode.IMPLICIT else terms.full)
+        is_implicit = terms.tls_mode is TLSMode.IMPLICIT
+        peer = ClientPeer(
+            terms.make_dialogue(), terms.tls, is_implicit, self._clock, terms.preauth_seconds
+        )
+        peer.when_made = lambda: self._begin(peer)
+        return peer
+
+    def shut_down(self) -> None:
+        """Say goodbye to every client that is not joined yet."""
+        for peer, session in list(self._sessions.items()):
+            if not session.is_joined:
+                peer.shut_down()
+
+    def _begin(self, peer: ClientPeer) -> None:
+        origin = _origin(self._terms.protocol, peer.transport)
+        journal = Journal(origin, self._clock, self._log)
+        session = Session(peer, origin, self._around, journal)
+        self._sessions[peer] = session
+        self._room.left -= 1
+        running: Deferred[None] = Deferred.fromCoroutine(session.run())
+        peer.when_lost = lambda reason: running.cancel()
+        running.addErrback(self._stopped, peer, journal)
+        running.addBoth(self._ended, peer)
+
+    def _stopped(self, caught: Caught, peer: ClientPeer, journal: Journal) -> None:
+        """The coroutine did not run to its end."""
+        journal.encrypted(peer.tls_info)
+        if not caught.check(CancelledError):
+            self._log.failure("a session failed", failure=caught)
+            journal.broke("session")
+            peer.answer(Rejected(Failure(FailureKind.INTERNAL, "see the log")))
+            peer.close("internal-error")
+        journal.ended(peer.closed_because or "closed-by-peer")
+
+    def _ended(self, result: object, peer: ClientPeer) -> None:
+        del self._sessions[peer]
+        self._room.left += 1
+
+    def _note_refusal(self) -> None:
+        self._refused += 1
+        if self._refused & (self._refused - 1) == 0:
+            self._log.warn(
+                "{protocol}: no room for another session ({count} refused so far):"
+                " raise max_connections or LimitNOFILE",
+                protocol=self._terms.protocol,
+                count=self._refused,
+            )
+
+
+class _Refusal(Protocol):
+    """Says that there is no room, and closes."""
+
+    transport: Transport  # type: ignore[assignment]
+
+    def __init__(self, words: bytes) -> None:
+        self._words = words
+
+    def connectionMade(self) -> None:
+        """Refuse."""
+        self.transport.write(self._words)
+        self.transport.loseConnection()
+
+
+def _origin(protocol: str, transport: Transport) -> Origin:
+    client, server = transport.getPeer(), transport.getHost()
+    return Origin(
+        session_id=base64.b32encode(os.urandom(10)).decode("ascii").lower(),
+        protocol=protocol,
+        client_ip=getattr(client, "host", "unix"),
+        client_port=getattr(client, "port", 0),
+        server_ip=getattr(server, "host", "unix"),
+        server_port=getattr(server, "port", 0),
+    )

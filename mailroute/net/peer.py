@@ -1,0 +1,356 @@
+"""A connection and the dialogue it carries, until the streams are joined.
+
+The peer carries out what the dialogue asks for (write, TLS, close) and hands milestones to
+whoever awaits them.  It knows the transport and the time; it knows no protocol.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol as Shape
+from typing import cast
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure as Caught
+from zope.interface import implementer
+
+from mailroute.client_dialogue import ClientDialogue
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import (
+    ClientMilestone,
+    Close,
+    Event,
+    Milestone,
+    ServerMilestone,
+    StartTLS,
+    TLSInfo,
+    Verdict,
+    Write,
+)
+from mailroute.net.allowance import Allowance
+from mailroute.net.tls import TLSSide, tls_info
+from mailroute.net.transport import Clock, Transport
+from mailroute.server_dialogue import ServerDialogue
+
+WRITTEN_LIMIT = 262144
+"""Octets we say before the streams are joined: no login needs more, a flood would."""
+
+
+class Relay(Shape):
+    """What takes a peer's events over once the streams are joined."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes for the other side."""
+
+    def read_ended(self) -> None:
+        """The peer will send no more; it may still be written to."""
+
+    def lost(self, reason: Caught) -> None:
+        """The connection is gone."""
+
+
+@implementer(IHandshakeListener, IHalfCloseableProtocol)
+class Peer(Protocol):
+    """What both sides of a session share."""
+
+    transport: Transport  # type: ignore[assignment]
+
+    def __init__(self, tls: TLSSide | None, tls_first: bool) -> None:
+        """``tls``: how to begin a handshake; ``tls_first``: before anything is said."""
+        self._tls = tls
+        self._tls_first = tls_first
+        self._relay: Relay | None = None
+        self._milestones: list[Milestone] = []
+        self._waiting: Deferred[Milestone] | None = None
+        self._reading_paused = False
+        self._written = 0
+        self.tls_info: TLSInfo | None = None
+        self.closed_because = ""
+        self.is_connected = False
+
+    # -- for subclasses ------------------------------------------------------------------
+
+    _dialogue: ServerDialogue | ClientDialogue | None
+    _allowance: Allowance
+
+    def _end_of_dialogue(self, reason: Caught) -> None:
+        """The connection ended while the dialogue was alive."""
+        raise NotImplementedError
+
+    def _milestone_reached(self) -> None:
+        """A milestone was handed up: the next word is not this side's."""
+        self._allowance.hold()
+
+    # -- the transport's side ------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Begin: with the handshake, or with the dialogue."""
+        self.is_connected = True
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self._allowance.run()
+        if self._tls_first:
+            self._start_tls()
+        elif self._dialogue is not None:
+            self.perform(self._dialogue.start())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes for the dialogue; after ``join`` this method is the relay's."""
+        dialogue = self._dialogue
+        if dialogue is None:
+            return
+        self.perform(dialogue.receive_data(data))
+        if dialogue.full and not self._reading_paused and self._relay is None:
+            self._reading_paused = True
+            self.pause_reading()
+
+    def handshakeCompleted(self) -> None:
+        """Check who the other side is; only then may a word be said over this channel."""
+        if self._tls is None or self._dialogue is None:
+            return
+        connection = cast(SSL.Connection, self.transport.getHandle())
+        try:
+            self._tls.verify(connection)
+        except Failure as failure:
+            self._distrust(failure)
+            return
+        self.tls_info = tls_info(connection)
+        if self._tls_first:
+            self._tls_first = False
+            self.perform(self._dialogue.start())
+        else:
+            self.perform(self._dialogue.tls_established(self.tls_info))
+
+    def readConnectionLost(self) -> None:
+        """The other side has finished speaking."""
+        if self._relay is not None:
+            self._relay.read_ended()
+        else:
+            # Before the join a client that says no more cannot log in any more either.
+            self.close("closed-by-peer")
+
+    def writeConnectionLost(self) -> None:
+        """Our own half-close is done."""
+
+    def connectionLost(self, reason: Caught = connectionDone) -> None:
+        """The connection is gone."""
+        self.is_connected = False
+        self._allowance.hold()
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.lost(reason)
+        elif self._dialogue is not None:
+            self._end_of_dialogue(reason)
+            self._dialogue = None
+
+    # -- the session's side --------------------------------------------------------------
+
+    def perform(self, events: list[Event]) -> None:
+        """Carry out what the dialogue asks for."""
+        for event in events:
+            if isinstance(event, Write):
+                self._write(event.data)
+            elif isinstance(event, StartTLS):
+                self._start_tls()
+            elif isinstance(event, Close):
+                self.close(event.why)
+            else:
+                self._milestone_reached()
+                self._deliver(event)
+
+    def close(self, why: str) -> None:
+        """End the connection in an orderly way, after what was written."""
+        self.closed_because = self.closed_because or why
+        self.transport.loseConnection()
+
+    def join(self, relay: Relay) -> bytes:
+        """Hand the connection to the relay; returns the trailing data.
+
+        From here on neither a dialogue nor a secret is alive on this side.
+        """
+        trailing = self._dialogue.trailing_data if self._dialogue is not None else b""
+        self._allowance.hold()
+        self._dialogue = None
+        self._relay = relay
+        self._tls = None
+        self.dataReceived = relay.received  # type: ignore[method-assign]
+        return trailing
+
+    @property
+    def has_plain_socket(self) -> bool:
+        """Whether the kernel itself could move this connection's bytes."""
+        return self.tls_info is None and isinstance(self.transport.getHandle(), socket.socket)
+
+    def pause_reading(self) -> None:
+        """Stop reading from the transport."""
+        self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    # -- internal ------------------------------------------------------------------------
+
+    async def _next_milestone(self) -> Milestone:
+        if self._milestones:
+            return self._milestones.pop(0)
+        self._waiting = Deferred()
+        return await self._waiting
+
+    def _deliver(self, milestone: Milestone) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(milestone)
+        else:
+            self._milestones.append(milestone)
+
+    def _write(self, data: bytes) -> None:
+        self._written += len(data)
+        if self._written > WRITTEN_LIMIT:
+            self.close("too-much-chatter")
+            return
+        self.transport.write(data)
+
+    def _start_tls(self) -> None:
+        if self._tls is None:
+            raise RuntimeError("a dialogue asked for TLS where none is configured")
+        self.transport.startTLS(self._tls.creator)
+
+    def _distrust(self, failure: Failure) -> None:
+        self.closed_because = failure.reason
+        self.transport.abortConnection()
+
+    def _resume_if_drained(self) -> None:
+        if self._reading_paused and self._dialogue is not None and not self._dialogue.full:
+            self._reading_paused = False
+            self.resume_reading()
+
+
+class ClientPeer(Peer):
+    """The user's agent."""
+
+    def __init__(
+        self,
+        dialogue: ServerDialogue,
+        tls: TLSSide | None,
+        tls_first: bool,
+        clock: Clock,
+        preauth_seconds: float,
+    ) -> None:
+        super().__init__(tls, tls_first)
+        self._dialogue: ServerDialogue | None = dialogue
+        self._allowance = Allowance(clock, preauth_seconds, self._out_of_time)
+        self.when_lost: Callable[[Caught], None] = lambda reason: None
+        """Called when the client leaves before the streams are joined."""
+        self.when_made: Callable[[], None] = lambda: None
+        """Called when the connection stands, before anything is said."""
+
+    def connectionMade(self) -> None:
+        """Tell who waits for it, then greet."""
+        self.when_made()
+        super().connectionMade()
+
+    async def milestone(self) -> ServerMilestone:
+        """The next login, or the response to a challenge."""
+        return cast(ServerMilestone, await self._next_milestone())
+
+    def challenge(self, data: bytes) -> None:
+        """Relay the backend's challenge."""
+        self._allowance.renew()
+        self._say(lambda dialogue: dialogue.challenge(data))
+
+    def answer(self, verdict: Verdict) -> None:
+        """Tell the client how its login ended."""
+        self._allowance.renew()
+        self._say(lambda dialogue: dialogue.answer(verdict))
+
+    def shut_down(self) -> None:
+        """Say goodbye to a client that is not joined yet."""
+        self._say(lambda dialogue: dialogue.shut_down())
+
+    def _say(self, speak: Callable[[ServerDialogue], list[Event]]) -> None:
+        if self._dialogue is not None:
+            self.perform(speak(self._dialogue))
+            self._resume_if_drained()
+
+    def _out_of_time(self) -> None:
+        if self._tls_first:
+            self.closed_because = "timeout"
+            self.transport.abortConnection()
+        else:
+            self._say(lambda dialogue: dialogue.timed_out())
+
+    def _end_of_dialogue(self, reason: Caught) -> None:
+        self.closed_because = self.closed_because or _why(reason)
+        self.when_lost(reason)
+
+
+class BackendPeer(Peer):
+    """The resolved server."""
+
+    def __init__(
+        self,
+        dialogue: ClientDialogue,
+        tls: TLSSide | None,
+        tls_first: bool,
+        clock: Clock,
+        seconds: float,
+    ) -> None:
+        """``seconds``: what is left for the backend to say how the login ended."""
+        super().__init__(tls, tls_first)
+        self._dialogue: ClientDialogue | None = dialogue
+        self._allowance = Allowance(clock, seconds, self._out_of_time)
+        self._distrusted: Failure | None = None
+
+    async def milestone(self) -> ClientMilestone:
+        """The backend's challenge or its verdict."""
+        return cast(ClientMilestone, await self._next_milestone())
+
+    def respond(self, response: bytes | None) -> None:
+        """Relay the client's response; None cancels."""
+        self._allowance.run()
+        if self._dialogue is not None:
+            self.perform(self._dialogue.respond(response))
+
+    def abandon(self) -> None:
+        """Leave the backend at once: nobody waits for it any more."""
+        self._dialogue = None
+        self._allowance.hold()
+        if self.is_connected:
+            self.transport.loseConnection()
+
+    def _out_of_time(self) -> None:
+        if self._dialogue is not None:
+            self.perform(self._dialogue.timed_out())
+            self.transport.abortConnection()
+
+    def _distrust(self, failure: Failure) -> None:
+        self._distrusted = failure
+        super()._distrust(failure)
+
+    def _end_of_dialogue(self, reason: Caught) -> None:
+        dialogue = self._dialogue
+        if dialogue is not None:
+            self.perform(dialogue.ended(self._distrusted or self._diagnosis(reason)))
+
+    def _diagnosis(self, reason: Caught) -> Failure:
+        if self._tls is not None and reason.check(SSL.Error):
+            return Failure(FailureKind.BACKEND_UNTRUSTED, self._tls.explain(reason))
+        return Failure(FailureKind.BACKEND_UNREACHABLE, f"connection lost ({_why(reason)})")
+
+
+def _why(reason: Caught) -> str:
+    """A connection's end in a word or two, for the log."""
+    if reason.check(ConnectionDone):
+        return "closed-by-peer"
+    return reason.type.__name__ if reason.type is not None else "unknown"

@@ -1,0 +1,82 @@
+"""Listening sockets, bound before privileges are dropped."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Mapping
+
+BACKLOG = 1024
+_FIRST_PASSED_DESCRIPTOR = 3
+
+
+def bind_tcp(address: str, port: int) -> socket.socket:
+    """A listening TCP socket; ``[::]`` takes IPv6 only, so that ``0.0.0.0`` can stand beside it.
+
+    Raises OSError.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((address, port))
+        return _listening(bound)
+    except OSError:
+        bound.close()
+        raise
+
+
+def bind_unix(path: str) -> socket.socket:
+    """A listening Unix socket; one that a dead process left behind is replaced.
+
+    Raises OSError.
+    """
+    if _is_abandoned(path):
+        os.unlink(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bound.bind(path)
+        return _listening(bound)
+    except OSError:
+        bound.close()
+        raise
+
+
+def passed_by_systemd(name: str, environment: Mapping[str, str]) -> socket.socket:
+    """The listening socket that systemd passed under this name (sd_listen_fds_with_names(3)).
+
+    Raises OSError when there is none.
+    """
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    count = int(environment.get("LISTEN_FDS", "0") or 0)
+    is_ours = environment.get("LISTEN_PID") == str(os.getpid())
+    if not is_ours or name not in names[:count]:
+        raise OSError(errno.ENOENT, f"systemd passed no socket named {name}")
+    # A copy: the descriptor itself stays for the next start in this process.
+    passed = socket.socket(fileno=os.dup(_FIRST_PASSED_DESCRIPTOR + names.index(name)))
+    passed.setblocking(False)
+    return passed
+
+
+def _listening(bound: socket.socket) -> socket.socket:
+    bound.listen(BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+def _is_abandoned(path: str) -> bool:
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return False
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+        return False

@@ -1,0 +1,286 @@
+"""TLS on both legs: contexts, and what makes a backend's certificate the right one.
+
+The client's leg presents our certificate, chosen by the name in the client's hello and
+replaced as a whole on reload.  The backend's leg verifies the certificate against the name in
+the configuration (RFC 9525, through service_identity), or against a pin.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Protocol as Shape
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
+from twisted.python.failure import Failure as Caught
+from zope.interface import implementer
+
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import TLSInfo
+from mailroute.route import Trust
+
+_NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
+_RELEASE_BUFFERS = 0x10
+_VERIFY_ERRORS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "its chain ends in a self-signed certificate that is not trusted",
+    20: "its issuer is not trusted",
+    21: "its issuer is not trusted",
+    23: "it is revoked",
+    26: "it is not meant for servers",
+}
+
+
+class TLSSide(Shape):
+    """How one side of a connection begins TLS and what it demands of the other."""
+
+    @property
+    def creator(self) -> object:
+        """What Twisted's ``startTLS`` takes."""
+
+    def verify(self, connection: SSL.Connection) -> None:
+        """Check the other side after the handshake; raises Failure."""
+
+    def explain(self, reason: Caught) -> str:
+        """Why a handshake failed, for the log."""
+
+
+def tls_info(connection: SSL.Connection) -> TLSInfo:
+    """What is known of a connection after its handshake."""
+    name = connection.get_servername()
+    return TLSInfo(
+        connection.get_protocol_version_name(),
+        connection.get_cipher_name() or "",
+        name.decode("ascii", "replace") if name else None,
+    )
+
+
+def explain_ssl_error(reason: Caught) -> str:
+    """OpenSSL's own words for a failed handshake."""
+    error: BaseException | None = reason.value
+    if error is None or not error.args:
+        return "TLS handshake failed"
+    words = [entry[2] for entry in error.args[0] if isinstance(entry, tuple)]
+    return "TLS handshake failed: " + ", ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate of ours: files in PEM, and the names in a client's hello that choose it."""
+
+    chain_file: str
+    key_file: str
+    subjects: tuple[str, ...] = ()
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTLSSettings:
+    """What the operator says about TLS towards clients."""
+
+    certificates: tuple[Certificate, ...]
+    min_version: str = "1.2"
+    prefer_client_order: bool = False
+    disabled_ciphers: tuple[str, ...] = ()
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTLS:
+    """Our side towards clients."""
+
+    def __init__(self, settings: ServerTLSSettings) -> None:
+        """Raises Failure when a certificate cannot be used."""
+        self._settings = settings
+        self._default, self._by_name = self._load()
+
+    @property
+    def creator(self) -> object:
+        """See TLSSide."""
+        return self
+
+    def reload(self) -> None:
+        """Read all certificates again; raises Failure and keeps the old ones if one is broken."""
+        self._default, self._by_name = self._load()
+
+    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        """A connection in the accepting state, for Twisted."""
+        return SSL.Connection(self._default, None)
+
+    def verify(self, connection: SSL.Connection) -> None:
+        """Clients are not asked for certificates."""
+
+    def explain(self, reason: Caught) -> str:
+        """See TLSSide."""
+        return explain_ssl_error(reason)
+
+    def _load(self) -> tuple[SSL.Context, dict[str, SSL.Context]]:
+        contexts = [(c, self._context(c)) for c in self._settings.certificates]
+        default = next((context for c, context in contexts if c.is_default), contexts[0][1])
+        by_name = {name.lower(): context for c, context in contexts for name in c.subjects}
+        return default, by_name
+
+    def _context(self, certificate: Certificate) -> SSL.Context:
+        context = new_context(SSL.TLS_SERVER_METHOD, self._settings.min_version)
+        if not self._settings.prefer_client_order:
+            context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+        if self._settings.disabled_ciphers:
+            names = ":".join("!" + name for name in self._settings.disabled_ciphers)
+            context.set_cipher_list(f"DEFAULT:{names}".encode("ascii"))
+        load_key_pair(context, certificate.chain_file, certificate.key_file)
+        context.set_session_id(b"mailroute")
+        context.set_tlsext_servername_callback(self._choose)
+        return context
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
+        parent = "*." + name.partition(".")[2]
+        context = self._by_name.get(name) or self._by_name.get(parent)
+        if context is not None:
+            connection.set_context(context)
+
+
+def new_context(method: int, min_version: str) -> SSL.Context:
+    """A context with what both legs share."""
+    context = SSL.Context(method)
+    context.set_min_proto_version(
+        SSL.TLS1_3_VERSION if min_version == "1.3" else SSL.TLS1_2_VERSION
+    )
+    context.set_options(SSL.OP_NO_COMPRESSION | _NO_RENEGOTIATION)
+    # An idle connection gives its 32 KiB of record buffers back.
+    context.set_mode(_RELEASE_BUFFERS)
+    return context
+
+
+def load_key_pair(context: SSL.Context, chain_file: str, key_file: str) -> None:
+    """Load a certificate chain and its key; raises Failure naming the file at fault."""
+    for path in (chain_file, key_file):
+        if not os.access(path, os.R_OK):
+            raise Failure(FailureKind.INTERNAL, f"{path}: cannot be read")
+    try:
+        context.use_certificate_chain_file(chain_file)
+    except SSL.Error:
+        raise Failure(FailureKind.INTERNAL, f"{chain_file}: holds no PEM certificate") from None
+    try:
+        context.use_privatekey_file(key_file)
+        context.check_privatekey()
+    except SSL.Error:
+        reason = f"{key_file}: holds no PEM key, or not the one of {chain_file}"
+        raise Failure(FailureKind.INTERNAL, reason) from None
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class BackendTLS:
+    """Our side of one connection to a backend."""
+
+    def __init__(self, context: SSL.Context, trust: Trust, name: str) -> None:
+        """``name``: what the certificate must stand for, unless the trust says otherwise."""
+        self._context = context
+        self._trust = trust
+        self._name = name
+        self.complaint = ""
+        """What OpenSSL found wrong with the certificate."""
+
+    @property
+    def creator(self) -> object:
+        """See TLSSide."""
+        return self
+
+    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
+        """A connection in the connecting state, for Twisted."""
+        connection = SSL.Connection(self._context, None)
+        connection.set_app_data(self)
+        if not is_address(self._name):
+            # An address is never sent as a server name (RFC 6066 section 3).
+            connection.set_tlsext_host_name(self._name.encode("idna"))
+        return connection
+
+    def verify(self, connection: SSL.Connection) -> None:
+        """The certificate is the pinned one, or stands for the configured name."""
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is None:
+            raise Failure(FailureKind.BACKEND_UNTRUSTED, "backend sent no certificate")
+        if self._trust.pinned_sha256 is not None:
+            if certificate.fingerprint(SHA256()) != self._trust.pinned_sha256:
+                raise Failure(FailureKind.BACKEND_UNTRUSTED, "certificate is not the pinned one")
+        elif not self._trust.allow_invalid:
+            self._verify_name(connection)
+
+    def explain(self, reason: Caught) -> str:
+        """See TLSSide; a refused certificate is explained by what was wrong with it."""
+        return explain_ssl_error(reason) + self.complaint
+
+    def _verify_name(self, connection: SSL.Connection) -> None:
+        try:
+            if is_address(self._name):
+                verify_ip_address(connection, self._name)
+            else:
+                verify_hostname(connection, self._name)
+        except (VerificationError, CertificateError):
+            reason = f"certificate is not for {self._name}"
+            raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None
+
+
+class BackendContexts:
+    """One context for each kind of trust: loading authorities is expensive."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[Trust, SSL.Context] = {}
+
+    def side(self, trust: Trust, host: str) -> BackendTLS:
+        """Our side of a new connection; ``host`` is the configured one.
+
+        Raises Failure when a file of the trust cannot be used.
+        """
+        if trust not in self._contexts:
+            self._contexts[trust] = _backend_context(trust)
+        return BackendTLS(self._contexts[trust], trust, trust.server_name or host)
+
+    def clear(self) -> None:
+        """Read all files anew from now on."""
+        self._contexts.clear()
+
+
+def _backend_context(trust: Trust) -> SSL.Context:
+    context = new_context(SSL.TLS_CLIENT_METHOD, "1.2")
+    if trust.pinned_sha256 is None and not trust.allow_invalid:
+        _load_authorities(context, trust.ca_file)
+        context.set_verify(SSL.VERIFY_PEER, _note_complaint)
+    if trust.client_certificate is not None:
+        load_key_pair(
+            context, trust.client_certificate, trust.client_key or trust.client_certificate
+        )
+    return context
+
+
+def _load_authorities(context: SSL.Context, ca_file: str | None) -> None:
+    if ca_file is None:
+        context.set_default_verify_paths()
+        return
+    try:
+        context.load_verify_locations(ca_file)
+    except SSL.Error:
+        reason = f"{ca_file}: holds no PEM certificates, or cannot be read"
+        raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None
+
+
+def _note_complaint(connection: SSL.Connection, certificate: object, *verdict: int) -> bool:
+    error, _depth, good = verdict
+    side = connection.get_app_data()
+    if not good and isinstance(side, BackendTLS):
+        side.complaint = ": " + _VERIFY_ERRORS.get(error, f"X509 error {error}")
+    return bool(good)
+
+
+def is_address(name: str) -> bool:
+    """Whether this is an IP literal rather than a name."""
+    return isIPAddress(name) or isIPv6Address(name)

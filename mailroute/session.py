@@ -1,0 +1,198 @@
+"""One session: from the client's first login to the joined streams.
+
+The session knows no protocol, no socket and no configuration.  It asks for a route, has a
+backend connected, passes challenges and responses, and tells the client the verdict.  A client
+that leaves cancels the coroutine wherever it stands; ``finally`` and ``except`` unwind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailroute.credentials import Identity
+from mailroute.errors import Failure
+from mailroute.events import (
+    Accepted,
+    Challenge,
+    ClientMilestone,
+    Login,
+    Rejected,
+    Response,
+    ServerMilestone,
+    TLSInfo,
+    Verdict,
+)
+from mailroute.journal import Journal
+from mailroute.route import Origin, Route
+
+
+class Client(Protocol):
+    """The client's side, as a session sees it."""
+
+    tls_info: TLSInfo | None
+
+    async def milestone(self) -> ServerMilestone:
+        """The next login, or the response to a challenge."""
+
+    def challenge(self, data: bytes) -> None:
+        """Relay a challenge."""
+
+    def answer(self, verdict: Verdict) -> None:
+        """Tell how the login ended."""
+
+
+class Backend(Protocol):
+    """The backend's side, as a session sees it."""
+
+    async def milestone(self) -> ClientMilestone:
+        """The next challenge, or the verdict."""
+
+    def respond(self, response: bytes | None) -> None:
+        """Relay a response; None cancels."""
+
+    def abandon(self) -> None:
+        """Leave at once."""
+
+
+class Routes(Protocol):
+    """Where accounts live."""
+
+    async def route(self, identity: Identity, origin: Origin) -> Route:
+        """The route for this identity; raises Failure."""
+
+    async def revalidate(self, identity: Identity, origin: Origin, route: Route) -> Route | None:
+        """The route past the cache where it differs from one that was refused, else None."""
+
+
+class Totals(Protocol):
+    """How a joined stream ended."""
+
+    @property
+    def from_client(self) -> int:
+        """Octets."""
+
+    @property
+    def from_backend(self) -> int:
+        """Octets."""
+
+    @property
+    def closed_by(self) -> str:
+        """A stable word for the log."""
+
+
+Connect = Callable[[Route, Login, Origin], Awaitable[tuple[Backend, ClientMilestone]]]
+Splice = Callable[[Client, Backend], Awaitable[Totals]]
+Pause = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every session of a listener shares."""
+
+    routes: Routes
+    connect: Connect
+    splice: Splice
+    seconds: Callable[[], float]
+    pause: Pause
+    """Wait for some seconds."""
+    auth_failure_delay_seconds: float
+    """The least time from a failed login to its answer, whatever failed."""
+
+
+class Session:
+    """One client's session."""
+
+    def __init__(
+        self, client: Client, origin: Origin, surroundings: Surroundings, journal: Journal
+    ) -> None:
+        self._client = client
+        self._origin = origin
+        self._around = surroundings
+        self._journal = journal
+        self.is_joined = False
+
+    async def run(self) -> None:
+        """Serve logins until one is accepted, then the joined stream until it ends."""
+        backend = await self._admit()
+        self.is_joined = True
+        totals = await self._around.splice(self._client, backend)
+        self._journal.ended(totals.closed_by, totals.from_client, totals.from_backend)
+
+    async def _admit(self) -> Backend:
+        """Returns with the first accepted login, whose secret dies with this frame."""
+        while True:
+            login = await self._client.milestone()
+            self._journal.encrypted(self._client.tls_info)
+            if isinstance(login, Response):
+                continue  # An answer to a challenge whose exchange has ended meanwhile.
+            backend, verdict = await self._approach(login)
+            self._client.answer(verdict)
+            if backend is not None:
+                return backend
+
+    async def _approach(self, login: Login) -> tuple[Backend | None, Verdict]:
+        """Route, connect and log in; every failure becomes a rejection."""
+        asked = self._around.seconds()
+        attempt = _Attempt(login)
+        try:
+            backend, verdict = await self._try(attempt)
+        except Failure as failure:
+            backend, verdict = None, Rejected(failure)
+        if isinstance(verdict, Accepted) and attempt.route is not None:
+            self._journal.joined(login, attempt.route)
+            return backend, verdict
+        if isinstance(verdict, Rejected):
+            self._journal.rejected(login, attempt.route, verdict.failure)
+            if attempt.route is not None and attempt.route.hide_auth_errors:
+                verdict = Rejected(verdict.failure)
+        await self._hold_back(asked)
+        return None, verdict
+
+    async def _try(self, attempt: _Attempt) -> tuple[Backend | None, Verdict]:
+        routes, identity = self._around.routes, attempt.login.identity
+        attempt.route = await routes.route(identity, self._origin)
+        backend, verdict = await self._log_in(attempt, attempt.route)
+        if isinstance(verdict, Rejected) and verdict.failure.kind.counts_as_attempt:
+            # The account may have moved since its row was read.  An exchange with challenges
+            # cannot be repeated, so there the next attempt finds the new server.
+            moved = await routes.revalidate(identity, self._origin, attempt.route)
+            if moved is not None and not attempt.was_relayed:
+                attempt.route = moved
+                backend, verdict = await self._log_in(attempt, moved)
+        return backend, verdict
+
+    async def _log_in(self, attempt: _Attempt, route: Route) -> tuple[Backend | None, Verdict]:
+        """Connect and pass the exchange through, until the backend's verdict."""
+        backend, step = await self._around.connect(route, attempt.login, self._origin)
+        try:
+            while isinstance(step, Challenge):
+                attempt.was_relayed = True
+                self._client.challenge(step.data)
+                response = await self._client.milestone()
+                backend.respond(response.data if isinstance(response, Response) else None)
+                step = await backend.milestone()
+        except BaseException:
+            backend.abandon()
+            raise
+        if isinstance(step, Rejected):
+            backend.abandon()
+            return None, step
+        return backend, step
+
+    async def _hold_back(self, asked: float) -> None:
+        """An unknown account, a wrong password and an outage all take the same least time."""
+        elapsed = self._around.seconds() - asked
+        left = self._around.auth_failure_delay_seconds - elapsed
+        if left > 0:
+            await self._around.pause(left)
+
+
+class _Attempt:
+    """What is learnt while one login is tried."""
+
+    def __init__(self, login: Login) -> None:
+        self.login = login
+        self.route: Route | None = None
+        self.was_relayed = False

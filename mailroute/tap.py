@@ -1,0 +1,89 @@
+"""``twistd mailroute``: options, the check before anything is served, and the service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+
+from mailroute.config.model import Configuration
+from mailroute.config.reader import read
+from mailroute.errors import ConfigurationError
+from mailroute.observers import Output, observer
+from mailroute.service import MailrouteService
+
+DEFAULT_CONFIG = "/etc/mailroute/mailroute.toml"
+EX_CONFIG = 78
+"""sysexits(3): the configuration is at fault."""
+
+
+class Options(usage.Options):
+    """The options of ``twistd mailroute``."""
+
+    optParameters = [  # noqa: RUF012
+        [
+            "config",
+            "c",
+            os.environ.get("MAILROUTE_CONFIG", DEFAULT_CONFIG),
+            "The configuration file.",
+        ],
+    ]
+    longdesc = "Routes IMAP, POP3 and submission logins to the servers that hold the accounts."
+
+    def postOptions(self) -> None:
+        """Read the configuration while complaints still reach the terminal."""
+        # A relative path is resolved before twistd changes the folder.
+        self["config"] = os.path.abspath(self["config"])
+        self["configuration"] = _read_or_exit(self["config"])
+        parent = getattr(self, "parent", None)
+        if parent is not None:
+            _choose_log(parent, self["configuration"])
+
+
+def makeService(options: Mapping[str, Any]) -> MailrouteService:
+    """Make the checked service; ends the process with status 78 when it cannot be served."""
+    from twisted.internet import reactor
+
+    configuration = options.get("configuration") or _read_or_exit(options["config"])
+    try:
+        service = MailrouteService(configuration, reactor)
+        warnings = service.check()
+    except ConfigurationError as error:
+        _exit(configuration.path, error)
+    log = Logger(namespace="mailroute")
+    for warning in warnings:
+        print(f"mailroute: warning: {warning}", file=sys.stderr)
+        log.warn("{warning}", warning=warning)
+    return service
+
+
+def _read_or_exit(path: str) -> Configuration:
+    try:
+        return read(path, environment=os.environ)
+    except ConfigurationError as error:
+        _exit(path, error)
+
+
+def _exit(path: str, error: ConfigurationError) -> NoReturn:
+    count = len(error.complaints)
+    print(f"mailroute: {path}: {count} complaint{'s' * (count != 1)}:", file=sys.stderr)
+    for complaint in error.complaints:
+        print(f"  {complaint}", file=sys.stderr)
+    raise SystemExit(EX_CONFIG)
+
+
+def _choose_log(parent: Any, configuration: Configuration) -> None:
+    """Log in our format, unless twistd was told something else."""
+    if parent.get("logger") or parent.get("syslog"):
+        return
+    path = parent.get("logfile") or ("-" if parent.get("nodaemon") else "twistd.log")
+    server = configuration.server
+
+    def make() -> ILogObserver:
+        return observer(Output(path), server.log_level, server.log_format)
+
+    parent["logger"] = make
