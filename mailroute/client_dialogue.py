@@ -17,6 +17,11 @@ from mailroute.wire.framing import LineTooLong
 
 REPLY_LIMIT = 65536
 """Octets of all that a backend says for one of our commands."""
+QUOTE_LIMIT = 200
+"""Octets of a backend's words that the log quotes."""
+
+_ANSWERS = frozenset({FailureKind.BACKEND_REFUSED, FailureKind.BACKEND_MISBEHAVED})
+"""What a protocol may make of the words with which a backend confirms a cancellation."""
 
 
 class ClientDialogue(Dialogue):
@@ -29,6 +34,7 @@ class ClientDialogue(Dialogue):
         self._exchange = exchange.ClientExchange(login)
         self._starttls = starttls
         self._secure = secure
+        self._cancelled = False
 
     def start(self) -> list[Event]:
         """The connection stands; the backend speaks first."""
@@ -36,7 +42,10 @@ class ClientDialogue(Dialogue):
 
     def respond(self, response: bytes | None) -> list[Event]:
         """Relay the client's response to the last challenge; None cancels the exchange."""
+        if self._phase is not Phase.MILESTONE:
+            return []  # The verdict was quicker: a backend that timed out meanwhile.
         self._phase = Phase.TALKING
+        self._cancelled = response is None
         self._write_response(b"*" if response is None else exchange.encode(response))
         return self._advance()
 
@@ -77,6 +86,16 @@ class ClientDialogue(Dialogue):
             self._fail(FailureKind.BACKEND_MISBEHAVED, f"reply longer than {limit} octets")
             return None
 
+    def _quote(self, said: bytes) -> str:
+        """What the backend said, shortened for a reason in the log.
+
+        A backend that repeats our command repeats the credentials: then none of it is quoted.
+        """
+        folded = said.lower()
+        if any(trace.lower() in folded for trace in self._exchange.traces()):
+            return "(withheld: it repeats the credentials)"
+        return repr(said[:QUOTE_LIMIT])
+
     def _require_login(self) -> Login:
         if self._login is None:
             raise RuntimeError("the login is only dropped with the verdict")
@@ -107,8 +126,12 @@ class ClientDialogue(Dialogue):
         """End with a rejection; ``words`` and ``untagged`` are the backend's own."""
         if self._phase in (Phase.CLOSED, Phase.JOINED):
             return
+        if self._cancelled and failure.kind in _ANSWERS:
+            # Whatever the backend says to "*": it was the client that gave up.
+            reason = f"the client cancelled the exchange; {failure.reason}"
+            failure = Failure(FailureKind.CREDENTIALS_REJECTED, reason)
         self._drop_login()
-        self._phase = Phase.CLOSED
+        self._shut()
         self._events.append(Rejected(failure, words, untagged))
 
     def _fail(self, kind: FailureKind, reason: str) -> None:

@@ -60,6 +60,8 @@ class Dialogue(ABC):
 
     def tls_established(self, info: TLSInfo) -> list[Event]:
         """The handshake that ``StartTLS`` asked for has succeeded."""
+        if self._phase is not Phase.TLS_HANDSHAKE:
+            return []  # Closed meanwhile: a late handshake revives nothing.
         self._phase = Phase.TALKING
         self._forget()
         return self._advance()
@@ -97,5 +99,10 @@ class Dialogue(ABC):
 
     def _close(self, why: str) -> None:
         if self._phase is not Phase.CLOSED:
-            self._phase = Phase.CLOSED
+            self._shut()
             self._events.append(Close(why))
+
+    def _shut(self) -> None:
+        """Consume nothing any more, and keep nothing."""
+        self._phase = Phase.CLOSED
+        self._buffer.take_all()

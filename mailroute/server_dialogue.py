@@ -57,7 +57,16 @@ class ServerDialogue(Dialogue):
         return self._leave("shutting-down")
 
     def challenge(self, data: bytes) -> list[Event]:
-        """Relay the backend's challenge to the client."""
+        """Relay the backend's challenge to the client.
+
+        Where the client gave name and password to a command there is no exchange in which it
+        could answer: the challenge is cancelled in its name, with ``Response(None)``.
+        """
+        if self._phase is Phase.CLOSED:
+            return []
+        if self._exchange is None:
+            self._events.append(Response(None))
+            return self._advance()
         self._phase = Phase.TALKING
         self._write_challenge(exchange.encode(data))
         return self._advance()
@@ -66,13 +75,17 @@ class ServerDialogue(Dialogue):
         """Tell the client how its login ended."""
         if self._phase is Phase.CLOSED:
             return []
+        cancelled = self._exchange is not None and self._exchange.cancelled
         self._exchange = None
         if isinstance(verdict, Accepted):
             self._phase = Phase.JOINED
             self._write_accepted(verdict)
             return self._advance()
         self._phase = Phase.TALKING
-        self._write_rejected(verdict)
+        if cancelled:
+            self._write_sasl_cancelled()
+        else:
+            self._write_rejected(verdict)
         if verdict.failure.kind.counts_as_attempt:
             self._spend_attempt()
         return self._advance()
@@ -113,17 +126,15 @@ class ServerDialogue(Dialogue):
         self._end("cleartext-after-starttls")
 
     def _leave(self, why: str) -> list[Event]:
-        if self._phase is not Phase.TLS_HANDSHAKE:
-            self._end(why)
-        else:
-            self._close(why)
+        self._end(why)
         return self._advance()
 
     def _end(self, why: str) -> None:
         """Say goodbye and close; nothing more is said or read."""
         if self._phase in (Phase.CLOSED, Phase.JOINED):
             return
-        self._goodbye(why)
+        if self._phase is not Phase.TLS_HANDSHAKE:
+            self._goodbye(why)
         self._close(why)
 
     def _take_line(self, limit: int) -> bytes | None:
@@ -179,7 +190,7 @@ class ServerDialogue(Dialogue):
     def _malformed_response(self, running: exchange.ServerExchange, reason: str) -> None:
         if running.relaying:
             # The backend waits for an answer: it gets a cancellation, and its verdict ends this.
-            self._continue_exchange(Response(None))
+            self._continue_exchange(running.cancel())
         else:
             self._abandon_exchange(reason)
 

@@ -12,7 +12,7 @@ from enum import Enum
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
 from mailroute.errors import Failure, FailureKind
-from mailroute.events import Accepted, Login
+from mailroute.events import Accepted, Login, Write
 from mailroute.imap import syntax
 from mailroute.sasl import plain
 from mailroute.wire.framing import CommandFraming, LineTooLong
@@ -46,7 +46,8 @@ class ImapClient(ClientDialogue):
         self._state = State.GREETING
         self._tag_number = 0
         self._capabilities: frozenset[bytes] | None = None
-        self._segments: list[bytes] = []
+        self._segments: list[Write] = []
+        """What follows the literals that the backend has yet to ask for."""
         self._untagged: list[bytes] = []
         self._untagged_octets = 0
         self._accepted_words = b""
@@ -71,10 +72,12 @@ class ImapClient(ClientDialogue):
         return True
 
     def _literal(self, head: LiteralHead) -> None:
-        if self._framing.gathered + head.size > REPLY_LIMIT:
+        if syntax.is_status(self._framing.peek(syntax.START_OCTETS)):
+            self._reply(self._framing.complete())
+        elif self._framing.gathered + head.size >= REPLY_LIMIT:
             self._fail(FailureKind.BACKEND_MISBEHAVED, f"a literal of {head.size} octets")
-            return
-        self._framing.accept(head)
+        else:
+            self._framing.accept(head)
 
     def _reply(self, reply: Command) -> None:
         line = reply.text
@@ -87,17 +90,17 @@ class ImapClient(ClientDialogue):
         elif line.startswith(b"* "):
             self._untagged_line(line, reply)
         else:
-            self._fail(FailureKind.BACKEND_MISBEHAVED, f"unexpected reply {line[:80]!r}")
+            self._fail(FailureKind.BACKEND_MISBEHAVED, f"unexpected reply {self._quote(line)}")
 
     def _greeted(self, line: bytes) -> None:
         word = line[2:].split(b" ", 1)[0].upper() if line.startswith(b"* ") else b""
         if word == b"BYE":
-            self._fail(FailureKind.BACKEND_UNREACHABLE, f"backend said BYE: {line[:200]!r}")
+            self._fail(FailureKind.BACKEND_UNREACHABLE, f"backend said {self._quote(line)}")
         elif word == b"PREAUTH":
             # We would be whoever the backend takes us for (RFC 9051 section 7.1.4).
             self._fail(FailureKind.BACKEND_MISBEHAVED, "backend greeted with PREAUTH")
         elif word != b"OK":
-            self._fail(FailureKind.BACKEND_MISBEHAVED, f"greeting is not IMAP: {line[:80]!r}")
+            self._fail(FailureKind.BACKEND_MISBEHAVED, f"greeting is not IMAP: {self._quote(line)}")
         elif self._starttls:
             self._command(State.STARTTLS, b"STARTTLS")
         else:
@@ -108,7 +111,7 @@ class ImapClient(ClientDialogue):
         if self._state is State.SASL_EXCHANGE:
             self._challenged(text)
         elif self._state is State.LOGIN and self._segments:
-            self._write(self._segments.pop(0))
+            self._events.append(self._segments.pop(0))
         else:
             self._fail(FailureKind.BACKEND_MISBEHAVED, "continuation without a reason")
 
@@ -116,16 +119,13 @@ class ImapClient(ClientDialogue):
         capabilities = syntax.capabilities_in(line)
         if capabilities is not None:
             self._capabilities = capabilities
-        if line[2:6].upper() in (b"BYE", b"BYE "):
-            self._fail(FailureKind.BACKEND_UNREACHABLE, f"backend said BYE: {line[:200]!r}")
-            return
-        if self._state in (State.STARTTLS, State.CAPABILITY):
-            return
         self._untagged_octets += len(reply.raw)
-        if self._untagged_octets > REPLY_LIMIT:
+        if line[2:6].upper() in (b"BYE", b"BYE "):
+            self._fail(FailureKind.BACKEND_UNREACHABLE, f"backend said {self._quote(line)}")
+        elif self._untagged_octets > REPLY_LIMIT:
             self._fail(FailureKind.BACKEND_MISBEHAVED, "too many untagged lines")
-            return
-        self._untagged.append(reply.raw)
+        elif self._state not in (State.STARTTLS, State.CAPABILITY):
+            self._untagged.append(reply.raw)
 
     def _completed(self, tagged: syntax.Tagged) -> None:
         ok = tagged.status == "OK"
@@ -133,7 +133,9 @@ class ImapClient(ClientDialogue):
             if ok:
                 self._start_tls()
             else:
-                self._fail(FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {tagged.words!r}")
+                self._fail(
+                    FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {self._quote(tagged.words)}"
+                )
         elif self._state is State.CAPABILITY:
             self._capabilities = self._capabilities or frozenset()
             self._log_in_or_ask()
@@ -184,7 +186,7 @@ class ImapClient(ClientDialogue):
     def _login_command(self, login: Login, capabilities: frozenset[bytes]) -> None:
         credentials = plain.decode(login.initial_response or b"")
         text = b"LOGIN"
-        self._segments = []
+        segments = []
         for value in (credentials.identity.authcid.encode(), credentials.secret):
             text += b" "
             if quotable(value):
@@ -194,16 +196,17 @@ class ImapClient(ClientDialogue):
             if fits or b"LITERAL+" in capabilities:
                 text += b"{%d+}\r\n" % len(value) + value
             else:
-                self._segments.append(text + b"{%d}" % len(value))
+                segments.append(text + b"{%d}" % len(value))
                 text = value
-        self._segments.append(text)
-        first, *rest = self._segments
-        self._segments = [segment + b"\r\n" for segment in rest]
+        first, *rest = [*segments, text]
+        self._segments = [Write(segment + b"\r\n") for segment in rest]
         self._command(State.LOGIN, first)
 
     def _logged_in(self, tagged: syntax.Tagged) -> None:
-        if self._segments:
-            self._fail(FailureKind.BACKEND_MISBEHAVED, "OK to an unfinished LOGIN")
+        unfinished = self._state is State.SASL_EXCHANGE and not self._exchange.complete
+        if self._segments or unfinished:
+            # Nobody's credentials were seen: whose mail would this be?
+            self._fail(FailureKind.BACKEND_MISBEHAVED, "OK to an unfinished login")
             return
         self._accepted_words = tagged.words or b"Logged in"
         listed = syntax.capabilities_in(b"* OK " + tagged.words)
@@ -217,7 +220,7 @@ class ImapClient(ClientDialogue):
         self._accept(Accepted((self._accepted_words,), tuple(self._untagged)))
 
     def _refused(self, tagged: syntax.Tagged) -> None:
-        said = f"backend answered {tagged.status} {tagged.words[:200]!r}"
+        said = f"backend answered {tagged.status} {self._quote(tagged.words)}"
         if tagged.status == "BAD":
             self._fail(FailureKind.BACKEND_MISBEHAVED, said)
             return

@@ -54,10 +54,10 @@ class ImapServer(ServerDialogue):
     def _step(self) -> bool:
         if self._exchange is not None:
             return self._exchange_line(self._exchange)
-        if not self._framing.gathered and self._is_foreign():
+        if not self._framing.started and self._is_foreign():
             return False
         try:
-            unit = self._framing.next(self._line_limit())
+            unit = self._framing.next(self._limit())
         except LineTooLong:
             self._end("line-too-long")
             return False
@@ -69,17 +69,20 @@ class ImapServer(ServerDialogue):
             self._command(unit)
         return True
 
-    def _line_limit(self) -> int:
+    def _limit(self) -> int:
         """AUTHENTICATE may carry a whole token; everything else is a short command."""
-        text = self._framing.text or self._buffer.peek(512)
-        is_sasl = syntax.start_of(text.partition(b"\n")[0]).verb == "AUTHENTICATE"
+        is_sasl = syntax.start_of(self._peek().partition(b"\n")[0]).verb == "AUTHENTICATE"
         return SASL_LINE_LIMIT if is_sasl else COMMAND_LIMIT
+
+    def _peek(self) -> bytes:
+        source = self._framing if self._framing.started else self._buffer
+        return source.peek(syntax.START_OCTETS)
 
     def _literal(self, head: LiteralHead) -> None:
         """Decide on a literal by its announced size, before an octet of it is read."""
-        start = syntax.start_of(self._framing.text)
+        start = syntax.start_of(self._peek())
         verb = _VERBS.get(start.verb)
-        fits = self._framing.gathered + head.size <= COMMAND_LIMIT
+        fits = self._framing.gathered + head.size < COMMAND_LIMIT
         if not head.synchronizing:
             self._non_synchronizing(head, fits)
             return
@@ -91,7 +94,7 @@ class ImapServer(ServerDialogue):
         self._framing.forget()
         self._tag = start.tag or b"*"
         if refusal is not None:
-            self._reply(refusal)
+            self._refuse(refusal)
         else:
             self._bad(b"Literal too long." if verb and verb.has_literals else b"No literal here.")
 
@@ -112,8 +115,7 @@ class ImapServer(ServerDialogue):
         elif verb is None:
             self._bad(b"Unknown command, or one that needs a login first.")
         elif (refusal := verb.allowed(self)) is not None:
-            self._reply(refusal)
-            self._count_bad_command()
+            self._refuse(refusal)
         else:
             self._run(verb, syntax.arguments_of(command))
 
@@ -175,11 +177,9 @@ class ImapServer(ServerDialogue):
         if mechanism is not None:
             self._begin_exchange(mechanism, initial)
         elif self._offer.needs_tls:
-            self._reply(_NEEDS_TLS)
-            self._count_bad_command()
+            self._refuse(_NEEDS_TLS)
         else:
-            self._reply(b"NO [CANNOT] Unsupported authentication mechanism.")
-            self._count_bad_command()
+            self._refuse(b"NO [CANNOT] Unsupported authentication mechanism.")
 
     # -- gates: the same answers that the capability list gives ----------------------------
 
@@ -219,7 +219,10 @@ class ImapServer(ServerDialogue):
         self._write(self._tag + b" " + words + b"\r\n")
 
     def _bad(self, words: bytes) -> None:
-        self._reply(b"BAD " + words)
+        self._refuse(b"BAD " + words)
+
+    def _refuse(self, words: bytes) -> None:
+        self._reply(words)
         self._count_bad_command()
 
     def _write_challenge(self, text: bytes) -> None:

@@ -13,7 +13,12 @@ from mailroute.wire.strings import BadSyntax, Command
 _TAG = re.compile(rb"""[^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}\Z""")
 _START = re.compile(rb"([^ ]*) ?([A-Za-z0-9.]*)")
 _TAGGED = re.compile(rb"([^ ]+) (OK|NO|BAD)(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
+_STATUS = re.compile(rb"[^ ]+ (?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
+# Only ever matched where a code may stand: searching for it would take quadratic time.
 _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*))?\]")
+
+START_OCTETS = 512
+"""Enough of a command to see its tag and its verb."""
 
 ID_PAIRS = 30
 ID_FIELD_OCTETS = 30
@@ -96,11 +101,17 @@ def tagged(line: bytes, tag: bytes) -> Tagged | None:
     return Tagged(match[2].decode("ascii").upper(), match[3] or b"")
 
 
+def is_status(line: bytes) -> bool:
+    """Whether the line ends in text for humans, in which a ``{n}`` announces no literal."""
+    return line.startswith(b"+") or _STATUS.match(line) is not None
+
+
 def capabilities_in(line: bytes) -> frozenset[bytes] | None:
     """The list in an untagged CAPABILITY line or in a CAPABILITY response code, in upper case."""
     if line[:13].upper() == b"* CAPABILITY ":
         return frozenset(line[13:].upper().split())
-    for match in _CODE.finditer(line):
-        if match[1].upper() == b"CAPABILITY":
-            return frozenset((match[2] or b"").upper().split())
-    return None
+    status = _STATUS.match(line)
+    code = _CODE.match(line, status.end()) if status else None
+    if code is None or code[1].upper() != b"CAPABILITY":
+        return None
+    return frozenset((code[2] or b"").upper().split())

@@ -16,6 +16,9 @@ import binascii
 from mailroute.events import Login, Response
 from mailroute.sasl.mechanism import BadMessage, Mechanism
 
+_TELLING = 8
+"""Octets of a secret that tell it from other text."""
+
 
 class Cancelled(Exception):
     """The client cancelled the exchange with ``*`` before it asked for a login."""
@@ -39,6 +42,19 @@ def initial_argument(octets: bytes) -> bytes:
     return encode(octets) or b"="
 
 
+def traces(message: bytes) -> list[bytes]:
+    """What betrays that a text repeats a first message: beginnings of the message and its secret.
+
+    Both as they are and in base64; text that is to be shown to an operator must hold none.
+    """
+    if b"\0" in message:
+        secret = message.rpartition(b"\0")[2]
+    else:
+        secret = message.partition(b"auth=")[2].partition(b"\x01")[0].rpartition(b" ")[2]
+    marks = [secret[:_TELLING], encode(secret)[:_TELLING], encode(message)[: 2 * _TELLING]]
+    return [mark for mark in marks if mark]
+
+
 class ServerExchange:
     """Our side of an exchange in which the client is to be authenticated."""
 
@@ -46,6 +62,12 @@ class ServerExchange:
         self._mechanism = mechanism
         self._answers: list[bytes] = []
         self._relaying = False
+        self._cancelled = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a relayed challenge was answered with a cancellation."""
+        return self._cancelled
 
     @property
     def relaying(self) -> bool:
@@ -69,9 +91,14 @@ class ServerExchange:
         """
         if line == b"*":
             if self._relaying:
-                return Response(None)
+                return self.cancel()
             raise Cancelled
         return Response(decode(line)) if self._relaying else self._collect(decode(line))
+
+    def cancel(self) -> Response:
+        """Cancel the relayed exchange; the verdict is still the backend's to give."""
+        self._cancelled = True
+        return Response(None)
 
     def _collect(self, answer: bytes) -> bytes | Login:
         self._answers.append(answer)
@@ -109,6 +136,15 @@ class ClientExchange:
             return None
         self._sent = True
         return encode(self._first)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that we have to say by ourselves was said."""
+        return self._sent or self._first is None
+
+    def traces(self) -> list[bytes]:
+        """What betrays that a text repeats our first message."""
+        return traces(self._first or b"")
 
     def forget(self) -> None:
         """Drop the first message, and the secret in it."""

@@ -16,7 +16,7 @@ class LoginMechanism:
     """The mechanism LOGIN."""
 
     name = "LOGIN"
-    prompts = (b"Username:", b"Password:")
+    prompts: tuple[bytes, ...] = (b"Username:", b"Password:")
     reveals_secret = True
 
     def login(self, answers: Sequence[bytes]) -> Login:

@@ -18,7 +18,7 @@ class OAuthBearer:
     """The mechanism OAUTHBEARER."""
 
     name = "OAUTHBEARER"
-    prompts = (b"",)
+    prompts: tuple[bytes, ...] = (b"",)
     reveals_secret = True
 
     def login(self, answers: Sequence[bytes]) -> Login:

@@ -17,7 +17,7 @@ class Plain:
     """The mechanism PLAIN."""
 
     name = "PLAIN"
-    prompts = (b"",)
+    prompts: tuple[bytes, ...] = (b"",)
     reveals_secret = True
 
     def login(self, answers: Sequence[bytes]) -> Login:
@@ -26,14 +26,18 @@ class Plain:
 
 
 def decode(message: bytes) -> Credentials:
-    """Split a PLAIN message at its two NULs; raises BadMessage for any other number."""
+    """Split a PLAIN message at its two NULs; raises BadMessage for any other number.
+
+    A name that acts for itself is one name: a login by password command can carry it too.
+    """
     pieces = message.split(b"\0")
     if len(pieces) != 3:
         raise BadMessage("Malformed PLAIN message")
     authzid, authcid, secret = pieces
     if not authcid or not secret:
         raise BadMessage("Empty user name or password")
-    return Credentials(Identity(text(authcid), text(authzid)), secret)
+    identity = Identity(text(authcid), text(authzid) if authzid != authcid else "")
+    return Credentials(identity, secret)
 
 
 def encode(credentials: Credentials) -> bytes:

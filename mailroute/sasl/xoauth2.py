@@ -16,7 +16,7 @@ class XOAuth2:
     """The mechanism XOAUTH2."""
 
     name = "XOAUTH2"
-    prompts = (b"",)
+    prompts: tuple[bytes, ...] = (b"",)
     reveals_secret = True
 
     def login(self, answers: Sequence[bytes]) -> Login:

@@ -72,7 +72,7 @@ class ReceiveBuffer:
 
     def _drop(self, count: int) -> None:
         del self._data[:count]
-        self._searched = 0
+        self._searched = max(0, self._searched - count)
 
 
 class CommandFraming:
@@ -84,25 +84,31 @@ class CommandFraming:
 
     def __init__(self, buffer: ReceiveBuffer) -> None:
         self._buffer = buffer
-        self._text = b""
-        self._raw = b""
+        self._text = bytearray()
+        self._raw = bytearray()
         self._literals: list[bytes] = []
+        self._literal_octets = 0
         self._announced: int | None = None
 
     @property
-    def text(self) -> bytes:
-        """What the lines of the unfinished command say so far."""
-        return self._text
+    def started(self) -> bool:
+        """Whether a command is unfinished, a line or more of it being here."""
+        return bool(self._raw)
 
     @property
     def gathered(self) -> int:
-        """Octets held of the unfinished command."""
-        return len(self._text) + sum(map(len, self._literals))
+        """Octets of the unfinished command, those of an accepted literal already counted."""
+        return len(self._text) + self._literal_octets
 
-    def next(self, line_limit: int) -> Command | LiteralHead | None:
+    def peek(self, count: int) -> bytes:
+        """What the lines of the unfinished command begin with, at most ``count`` octets."""
+        return bytes(self._text[:count])
+
+    def next(self, limit: int) -> Command | LiteralHead | None:
         """A whole command, the announcement of a literal, or None while octets are missing.
 
-        Raises LineTooLong.
+        Raises LineTooLong when the command, its literals and the last line's end included, is
+        longer than ``limit`` octets.
         """
         if self._announced is not None:
             octets = self._buffer.take(self._announced)
@@ -111,23 +117,27 @@ class CommandFraming:
             self._literals.append(octets)
             self._raw += octets
             self._announced = None
-        line = self._buffer.take_line(line_limit)
+        line = self._buffer.take_line(limit - self.gathered)
         if line is None:
             return None
         self._text += line
         self._raw += line
         head = literal_head(line)
-        if head is not None:
-            self._raw += b"\r\n"
-            return head
-        command = Command(self._text, self._literals, self._raw)
-        self.forget()
-        return command
+        return self.complete() if head is None else head
 
     def accept(self, head: LiteralHead) -> None:
         """Gather the literal that was just announced."""
         self._announced = head.size
+        self._literal_octets += head.size
+        self._raw += b"\r\n"
+
+    def complete(self) -> Command:
+        """The command as it is here; what announced a literal was mere text after all."""
+        command = Command(bytes(self._text), self._literals, bytes(self._raw))
+        self.forget()
+        return command
 
     def forget(self) -> None:
         """Drop what was gathered: the command is over."""
-        self._text, self._raw, self._literals, self._announced = b"", b"", [], None
+        self._text, self._raw, self._literals = bytearray(), bytearray(), []
+        self._literal_octets, self._announced = 0, None

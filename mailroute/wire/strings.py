@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_LITERAL = re.compile(rb"\{([0-9]{1,18})(\+?)\}\Z")
+_LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}")
+_COUNTABLE_DIGITS = 18
 # atom-specials without the "]" that resp-specials add: ASTRING-CHAR allows it.
 _ASTRING = re.compile(rb"""[^\x00-\x20\x7f-\xff(){%*"\\]+""")
 _QUOTED = re.compile(rb'"((?:[^\x00\r\n"\\]|\\["\\])*)"')
@@ -30,18 +31,24 @@ class LiteralHead:
 
 def literal_head(line: bytes) -> LiteralHead | None:
     """The literal that this line announces, if it ends in ``{n}`` or ``{n+}``."""
-    match = _LITERAL.search(line)
-    if match is None:
-        return None
-    return LiteralHead(int(match[1]), synchronizing=not match[2])
+    brace = line.rfind(b"{")
+    match = _LITERAL.fullmatch(line, brace) if brace >= 0 else None
+    return _head(match) if match else None
+
+
+def _head(match: re.Match[bytes]) -> LiteralHead:
+    # A number of any length announces octets that follow: it must not be read as mere text.
+    digits = match[1].lstrip(b"0") or b"0"
+    size = int(digits) if len(digits) <= _COUNTABLE_DIGITS else 10**_COUNTABLE_DIGITS
+    return LiteralHead(size, synchronizing=not match[2])
 
 
 @dataclass(slots=True)
 class Command:
     """One whole command: its text, in which each literal is reduced to its announcement."""
 
-    text: bytes
-    literals: list[bytes]
+    text: bytes = field(repr=False)
+    literals: list[bytes] = field(repr=False)
     raw: bytes = field(default=b"", repr=False)
     """As it came, without the last line's end."""
     position: int = 0
@@ -70,13 +77,12 @@ class Command:
         if match is not None:
             self.position = match.end()
             return re.sub(rb"\\(.)", rb"\1", match[1], flags=re.DOTALL)
-        end = self.text.find(b"}", self.position)
-        head = literal_head(self.text[self.position : end + 1])
-        if head is None or self.text[self.position : self.position + 1] != b"{":
+        announcement = _LITERAL.match(self.text, self.position)
+        if announcement is None:
             raise BadSyntax("String expected")
-        if not self.literals or len(self.literals[0]) != head.size:
+        if not self.literals or len(self.literals[0]) != _head(announcement).size:
             raise BadSyntax("Literal expected")
-        self.position = end + 1
+        self.position = announcement.end()
         return self.literals.pop(0)
 
     def astring(self) -> bytes:

@@ -248,8 +248,8 @@ class TranscriptTests(SynchronousTestCase):
             S: +\\x20
             C: *
             = Response *
-            > reject backend-misbehaved
-            S: b NO [UNAVAILABLE] Temporary problem, try again later.
+            > reject credentials-rejected
+            S: b BAD Authentication cancelled.
             """
         )
 
