@@ -99,7 +99,7 @@ def _read_tree(tree: dict[str, Any], document: Document) -> Configuration | None
     offers = capabilities.read_capabilities(tree.get("capabilities", {}), document)
     checks.check_listeners(places, _names_certificate(tree), offers, document)
     checks.check_capabilities(offers, document)
-    checks.check_routing(routing, lookup, _names(tree, "destination"), document)
+    checks.check_routing(routing, lookup, backends.keys(), document)
     checks.check_protocols(places, backends, routing, document)
     if process is None or routing is None or lookup is None or protocols is None:
         return None
@@ -117,12 +117,7 @@ def _read_tree(tree: dict[str, Any], document: Document) -> Configuration | None
     )
 
 
-def _names(tree: Mapping[str, Any], section: str) -> frozenset[str]:
-    """Return the names in a section, also of tables that have faults of their own."""
-    tables = tree.get(section)
-    return frozenset(tables) if isinstance(tables, dict) else frozenset()
-
-
 def _names_certificate(tree: Mapping[str, Any]) -> bool:
+    """Whether there is a certificate, be it one with faults of its own."""
     settings = tree.get("tls")
-    return isinstance(settings, dict) and bool(_names(settings, "certificate"))
+    return isinstance(settings, dict) and bool(settings.get("certificate"))

@@ -90,6 +90,11 @@ class MappingTests(ConfigurationCase):
             "not used",
             mapping=SECTIONS["mapping"] + '[mapping.file]\npath = "routes"\n',
         )
+        self.warns(
+            "mapping.sql",
+            "not used",
+            mapping='[mapping]\nsource = "file"\nfile.path = "routes"\nsql.url = "mysql://h/d"\n',
+        )
 
     def test_urls(self) -> None:
         """Relative SQLite paths start at the configuration; other URLs stay as they are."""
