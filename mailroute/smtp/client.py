@@ -1,0 +1,216 @@
+"""Submission towards the backend: from its greeting to its verdict on the login.
+
+The way is chosen by what the backend's EHLO advertises: the client's own mechanism, or AUTH LOGIN
+for a name and a password.  Nothing that was read before a handshake counts after it (RFC 3207
+section 4.2).  Every command of ours is answered before the streams are joined.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
+from mailroute.credentials import Credentials
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Accepted, Login
+from mailroute.sasl import exchange, plain
+from mailroute.sasl.mechanism import BadMessage
+from mailroute.smtp import syntax
+from mailroute.smtp.syntax import Reply, ReplyLine
+
+COMMAND_OCTETS = 512
+"""RFC 5321 section 4.5.3.1.4: a command line that every server takes, its end included."""
+
+_INCAPABLE_CODES = frozenset({500, 502, 503, 504, 530, 538})
+"""Replies to AUTH that blame its form, its mechanism or the channel, not the account."""
+
+
+class State(Enum):
+    """What the backend owes us; the value completes the sentence "closed while ..."."""
+
+    GREETING = "waiting for the greeting"
+    EHLO = "waiting for the answer to EHLO"
+    STARTTLS = "waiting for the answer to STARTTLS"
+    SASL_PROMPT = "waiting for the prompt of AUTH"
+    SASL_EXCHANGE = "waiting for the answer to AUTH"
+    LOGIN_NAME = "waiting for AUTH LOGIN's prompt for the name"
+    LOGIN_PASSWORD = "waiting for AUTH LOGIN's prompt for the password"  # noqa: S105
+    LOGIN_VERDICT = "waiting for the answer to AUTH LOGIN"
+
+
+_BEFORE_LOGIN = frozenset({State.GREETING, State.EHLO, State.STARTTLS})
+_LOGIN_COMPLETE = frozenset({State.SASL_EXCHANGE, State.LOGIN_VERDICT})
+
+
+class SmtpClient(ClientDialogue):
+    """The client's side of submission until the streams are joined."""
+
+    def __init__(self, login: Login, starttls: bool, secure: bool, hostname: bytes) -> None:
+        """``hostname``: what we call ourselves in EHLO."""
+        super().__init__(login, starttls, secure)
+        self._hostname = hostname
+        self._state = State.GREETING
+        self._lines: list[ReplyLine] = []
+        self._octets = 0
+
+    def _waiting_for(self) -> str:
+        return f"while {self._state.value}"
+
+    # -- consuming -----------------------------------------------------------------------
+
+    def _step(self) -> bool:
+        line = self._take_reply_line(REPLY_LIMIT)
+        if line is None:
+            return False
+        parsed = syntax.reply_line(line)
+        self._octets += len(line) + 2
+        if parsed is None or (self._lines and self._lines[0].code != parsed.code):
+            self._misbehaved(f"not a line of a reply: {self._quote(line)}")
+        elif self._octets > REPLY_LIMIT:
+            self._misbehaved(f"a reply is longer than {REPLY_LIMIT} octets")
+        else:
+            self._lines.append(parsed)
+            if parsed.is_last:
+                self._replied(self._take_reply())
+        return True
+
+    def _take_reply(self) -> Reply:
+        lines, self._lines, self._octets = self._lines, [], 0
+        return Reply(lines[0].code, tuple(line.text for line in lines))
+
+    def _replied(self, reply: Reply) -> None:
+        if self._state in _BEFORE_LOGIN and reply.code == 421:
+            self._fail(FailureKind.BACKEND_UNREACHABLE, self._said(reply))
+        elif self._state is State.GREETING:
+            self._greeted(reply)
+        elif self._state is State.EHLO:
+            self._introduced(reply)
+        elif self._state is State.STARTTLS:
+            self._tls_answered(reply)
+        elif reply.code == 334 and len(reply.texts) == 1:
+            self._prompted(reply.texts[0].strip(b" "))
+        elif reply.code == 235 and self._state in _LOGIN_COMPLETE:
+            self._accept(Accepted(reply.lines))
+        else:
+            self._refused(reply)
+
+    def _greeted(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self._introduce()
+        elif reply.code >= 400:
+            # RFC 5321 section 3.1: the backend serves nobody, so this is not about the account.
+            self._fail(FailureKind.BACKEND_UNREACHABLE, self._said(reply))
+        else:
+            self._misbehaved(self._said(reply))
+
+    def _introduced(self, reply: Reply) -> None:
+        if reply.code == 250:
+            self._choose(syntax.extensions(reply))
+        elif reply.code >= 500:
+            # HELO would be understood, but AUTH is an extension.
+            self._fail(FailureKind.BACKEND_INCAPABLE, self._said(reply))
+        elif reply.code >= 400:
+            self._fail(FailureKind.BACKEND_BUSY, self._said(reply))
+        else:
+            self._misbehaved(self._said(reply))
+
+    def _tls_answered(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self._start_tls()
+        else:
+            self._fail(FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {self._said(reply)}")
+
+    # -- logging in ----------------------------------------------------------------------
+
+    def _choose(self, offered: syntax.Extensions) -> None:
+        if self._starttls and offered.starttls:
+            self._command(State.STARTTLS, b"STARTTLS")
+        elif self._starttls:
+            self._fail(FailureKind.BACKEND_UNTRUSTED, "backend does not offer STARTTLS")
+        elif not self._secure:
+            self._fail(
+                FailureKind.BACKEND_UNTRUSTED,
+                "credentials would leave without TLS: set tls, or allow_plaintext_auth",
+            )
+        else:
+            self._log_in(offered.mechanisms)
+
+    def _log_in(self, mechanisms: frozenset[str]) -> None:
+        login = self._require_login()
+        try:
+            credentials = _credentials(login)
+        except BadMessage as bad:
+            self._fail(FailureKind.NAME_UNUSABLE, f"credentials cannot be sent: {bad}")
+            return
+        if login.mechanism in mechanisms:
+            self._authenticate(login)
+        elif credentials and not credentials.identity.authzid and "LOGIN" in mechanisms:
+            # LOGIN carries one name only, so it cannot log in on behalf of another.
+            self._command(State.LOGIN_NAME, b"AUTH LOGIN")
+        else:
+            self._fail(
+                FailureKind.BACKEND_INCAPABLE,
+                f"backend offers no way to log in by {login.mechanism}",
+            )
+
+    def _authenticate(self, login: Login) -> None:
+        command = b"AUTH " + login.mechanism.encode()
+        initial = self._exchange.initial(COMMAND_OCTETS - len(command) - len(b" \r\n"))
+        if initial is None:
+            self._command(State.SASL_PROMPT, command)
+        else:
+            self._command(State.SASL_EXCHANGE, command + b" " + initial)
+
+    def _prompted(self, text: bytes) -> None:
+        """AUTH LOGIN's two prompts differ between servers: their order is what counts."""
+        credentials = _credentials(self._require_login())
+        if self._state in (State.SASL_PROMPT, State.SASL_EXCHANGE):
+            self._state = State.SASL_EXCHANGE
+            self._challenged(text)
+        elif self._state is State.LOGIN_NAME and credentials:
+            self._state = State.LOGIN_PASSWORD
+            self._write_response(exchange.encode(credentials.identity.authcid.encode()))
+        elif self._state is State.LOGIN_PASSWORD and credentials:
+            self._state = State.LOGIN_VERDICT
+            self._write_response(exchange.encode(credentials.secret))
+        else:
+            self._misbehaved("a third prompt of AUTH LOGIN")
+
+    def _refused(self, reply: Reply) -> None:
+        if reply.code < 400:
+            self._misbehaved(self._said(reply))
+            return
+        kind = FailureKind.BACKEND_REFUSED
+        if reply.code == 535:
+            kind = FailureKind.CREDENTIALS_REJECTED
+        elif reply.code in _INCAPABLE_CODES:
+            kind = FailureKind.BACKEND_INCAPABLE
+        elif reply.code < 500:
+            kind = FailureKind.BACKEND_BUSY
+        self._reject(Failure(kind, self._said(reply)), reply.lines)
+
+    # -- writing -------------------------------------------------------------------------
+
+    def _introduce(self) -> None:
+        self._command(State.EHLO, b"EHLO " + self._hostname)
+
+    def _command(self, state: State, text: bytes) -> None:
+        self._state = state
+        self._write(text + b"\r\n")
+
+    def _write_response(self, text: bytes) -> None:
+        self._write(text + b"\r\n")
+
+    def _misbehaved(self, reason: str) -> None:
+        self._fail(FailureKind.BACKEND_MISBEHAVED, reason)
+
+    def _said(self, reply: Reply) -> str:
+        return f"backend answered {reply.code} {self._quote(reply.texts[-1])}"
+
+    def _forget(self) -> None:
+        self._introduce()
+
+
+def _credentials(login: Login) -> Credentials | None:
+    """Name and password of a PLAIN login, None for other mechanisms; raises BadMessage."""
+    return plain.decode(login.initial_response or b"") if login.mechanism == "PLAIN" else None
