@@ -31,7 +31,6 @@ class State(Enum):
     CAPA_LIST = "waiting for the end of the capability list"
     USER = "waiting for the answer to USER"
     PASS = "waiting for the answer to PASS"  # noqa: S105
-    AUTH = "waiting to be asked for our first message by AUTH"
     SASL_EXCHANGE = "waiting for the answer to AUTH"
 
 
@@ -57,18 +56,12 @@ class Pop3Client(ClientDialogue):
             self._listed(line)
         elif (reply := syntax.reply_of(line)) is not None:
             self._replied(reply)
-        elif (text := syntax.challenge_in(line)) is not None and self._in_exchange():
-            self._state = State.SASL_EXCHANGE
+        elif self._state is State.SASL_EXCHANGE and (text := syntax.challenge_in(line)) is not None:
             self._challenged(text)
         else:
-            self._fail(
-                FailureKind.BACKEND_MISBEHAVED,
-                f"unexpected reply {line[:80]!r} {self._waiting_for()}",
-            )
+            said = f"unexpected reply {self._quote(line)} {self._waiting_for()}"
+            self._fail(FailureKind.BACKEND_MISBEHAVED, said)
         return True
-
-    def _in_exchange(self) -> bool:
-        return self._state in (State.AUTH, State.SASL_EXCHANGE)
 
     def _listed(self, line: bytes) -> None:
         """Take a line of the capability list, or its end (RFC 2449 section 5)."""
@@ -92,8 +85,9 @@ class Pop3Client(ClientDialogue):
             self._refused(reply)
         elif self._state is State.USER:
             self._pass()
-        elif self._state is State.AUTH:
-            self._fail(FailureKind.BACKEND_MISBEHAVED, "+OK to an AUTH that proved nothing yet")
+        elif self._state is State.SASL_EXCHANGE and not self._exchange.complete:
+            # Nobody's credentials were seen: whose mail would this be?
+            self._fail(FailureKind.BACKEND_MISBEHAVED, "+OK to an unfinished AUTH")
         else:
             self._accept(Accepted((reply.words,) if reply.words else ()))
 
@@ -101,7 +95,7 @@ class Pop3Client(ClientDialogue):
         if not reply.ok:
             busy = reply.has_code(*_TEMPORARY_CODES)
             kind = FailureKind.BACKEND_BUSY if busy else FailureKind.BACKEND_UNREACHABLE
-            self._fail(kind, f"backend greeted with -ERR {reply.words[:200]!r}")
+            self._fail(kind, f"backend greeted with -ERR {self._quote(reply.words)}")
         elif self._starttls:
             self._command(State.STLS, b"STLS")
         else:
@@ -111,7 +105,7 @@ class Pop3Client(ClientDialogue):
         if reply.ok:
             self._start_tls()
         else:
-            self._fail(FailureKind.BACKEND_UNTRUSTED, f"STLS refused: {reply.words[:200]!r}")
+            self._fail(FailureKind.BACKEND_UNTRUSTED, f"STLS refused: {self._quote(reply.words)}")
 
     def _capa_answered(self, reply: Reply) -> None:
         if reply.ok:
@@ -148,10 +142,9 @@ class Pop3Client(ClientDialogue):
         command = b"AUTH " + login.mechanism.encode()
         # RFC 5034 section 4: with the initial response the line keeps RFC 2449's limit.
         initial = self._exchange.initial(syntax.COMMAND_LINE_LIMIT - len(command) - 3)
-        if initial is None:
-            self._command(State.AUTH, command)
-        else:
-            self._command(State.SASL_EXCHANGE, command + b" " + initial)
+        if initial is not None:
+            command += b" " + initial
+        self._command(State.SASL_EXCHANGE, command)
 
     def _user(self, login: Login) -> None:
         """Check both commands before the first octet of either is written."""
@@ -185,7 +178,7 @@ class Pop3Client(ClientDialogue):
             kind = FailureKind.BACKEND_BUSY
         elif reply.has_code(*_POLICY_CODES):
             kind = FailureKind.BACKEND_REFUSED
-        failure = Failure(kind, f"backend answered -ERR {reply.words[:200]!r}")
+        failure = Failure(kind, f"backend answered -ERR {self._quote(reply.words)}")
         self._reject(failure, (reply.words,) if reply.words else ())
 
     # -- writing -------------------------------------------------------------------------

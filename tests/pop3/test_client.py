@@ -265,6 +265,20 @@ class VerdictTests(SynchronousTestCase):
         verdict = rejected(make(login), said)
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED)
 
+    def test_no_secret_in_a_reason(self) -> None:
+        """A backend that repeats our command is not quoted in the log; its words still pass."""
+        login = password("mrose", SECRET)
+        for before, echoed in (
+            (b"+OK\r\n-ERR\r\n+OK\r\n-ERR ", b"PASS " + SECRET),
+            (b"+OK\r\n-ERR\r\n+OK\r\n", b"pass " + SECRET.upper()),
+            (b"+OK\r\n+OK\r\nSASL PLAIN\r\n.\r\n-ERR ", base64.b64encode(b"\0mrose\0" + SECRET)),
+        ):
+            verdict = rejected(make(login), before + b"unknown: " + echoed + b"\r\n")
+            self.assertIn("withheld", verdict.failure.reason)
+            self.assertNotIn(echoed[5:].decode(), verdict.failure.reason)
+        verdict = rejected(make(login), b"+OK\r\n-ERR\r\n-ERR no such box\r\n")
+        self.assertEqual(verdict.failure.reason, "backend answered -ERR b'no such box'")
+
     def test_endless_capabilities(self) -> None:
         """A list is bounded as a whole, not only by the line."""
         line = b"X" * 62 + b"\r\n"

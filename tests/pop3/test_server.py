@@ -350,6 +350,8 @@ class TranscriptTests(SynchronousTestCase):
             S: +\\x20
             C: *
             = Response *
+            > reject credentials-rejected AUTH cancelled
+            S: -ERR Authentication cancelled.
             """
         )
 
