@@ -1,6 +1,8 @@
 """Connections: the only floor that touches transports.
 
 ``peer``       a connection and the dialogue it carries
+``client_peer`` ``backend_peer``  its two kinds
+``transport``  what is needed of a transport and of time, as types
 ``allowance``  the time that one side has left to speak
 ``tls``        contexts for both legs; what makes a backend's certificate right
 ``listener``   accepted connections become sessions

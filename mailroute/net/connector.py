@@ -20,7 +20,7 @@ from twisted.internet.task import deferLater
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import ClientMilestone, Login, Rejected
-from mailroute.net.peer import BackendPeer
+from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.tls import BackendContexts
 from mailroute.route import Backend, Origin, Route, TLSMode
 

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure as Caught
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Rejected
 from mailroute.journal import Journal
-from mailroute.net.peer import ClientPeer
+from mailroute.net.client_peer import ClientPeer
 from mailroute.net.tls import TLSSide
 from mailroute.net.transport import Clock, Transport
 from mailroute.route import Origin, TLSMode

@@ -7,7 +7,6 @@ whoever awaits them.  It knows the transport and the time; it knows no protocol.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from typing import Protocol as Shape
 from typing import cast
 
@@ -24,21 +23,18 @@ from twisted.python.failure import Failure as Caught
 from zope.interface import implementer
 
 from mailroute.client_dialogue import ClientDialogue
-from mailroute.errors import Failure, FailureKind
+from mailroute.errors import Failure
 from mailroute.events import (
-    ClientMilestone,
     Close,
     Event,
     Milestone,
-    ServerMilestone,
     StartTLS,
     TLSInfo,
-    Verdict,
     Write,
 )
 from mailroute.net.allowance import Allowance
 from mailroute.net.tls import TLSSide, tls_info
-from mailroute.net.transport import Clock, Transport
+from mailroute.net.transport import Transport
 from mailroute.server_dialogue import ServerDialogue
 
 WRITTEN_LIMIT = 262144
@@ -236,120 +232,7 @@ class Peer(Protocol):
             self.resume_reading()
 
 
-class ClientPeer(Peer):
-    """The user's agent."""
-
-    def __init__(
-        self,
-        dialogue: ServerDialogue,
-        tls: TLSSide | None,
-        tls_first: bool,
-        clock: Clock,
-        preauth_seconds: float,
-    ) -> None:
-        super().__init__(tls, tls_first)
-        self._dialogue: ServerDialogue | None = dialogue
-        self._allowance = Allowance(clock, preauth_seconds, self._out_of_time)
-        self.when_lost: Callable[[Caught], None] = lambda reason: None
-        """Called when the client leaves before the streams are joined."""
-        self.when_made: Callable[[], None] = lambda: None
-        """Called when the connection stands, before anything is said."""
-
-    def connectionMade(self) -> None:
-        """Tell who waits for it, then greet."""
-        self.when_made()
-        super().connectionMade()
-
-    async def milestone(self) -> ServerMilestone:
-        """The next login, or the response to a challenge."""
-        return cast(ServerMilestone, await self._next_milestone())
-
-    def challenge(self, data: bytes) -> None:
-        """Relay the backend's challenge."""
-        self._allowance.renew()
-        self._say(lambda dialogue: dialogue.challenge(data))
-
-    def answer(self, verdict: Verdict) -> None:
-        """Tell the client how its login ended."""
-        self._allowance.renew()
-        self._say(lambda dialogue: dialogue.answer(verdict))
-
-    def shut_down(self) -> None:
-        """Say goodbye to a client that is not joined yet."""
-        self._say(lambda dialogue: dialogue.shut_down())
-
-    def _say(self, speak: Callable[[ServerDialogue], list[Event]]) -> None:
-        if self._dialogue is not None:
-            self.perform(speak(self._dialogue))
-            self._resume_if_drained()
-
-    def _out_of_time(self) -> None:
-        if self._tls_first:
-            self.closed_because = "timeout"
-            self.transport.abortConnection()
-        else:
-            self._say(lambda dialogue: dialogue.timed_out())
-
-    def _end_of_dialogue(self, reason: Caught) -> None:
-        self.closed_because = self.closed_because or _why(reason)
-        self.when_lost(reason)
-
-
-class BackendPeer(Peer):
-    """The resolved server."""
-
-    def __init__(
-        self,
-        dialogue: ClientDialogue,
-        tls: TLSSide | None,
-        tls_first: bool,
-        clock: Clock,
-        seconds: float,
-    ) -> None:
-        """``seconds``: what is left for the backend to say how the login ended."""
-        super().__init__(tls, tls_first)
-        self._dialogue: ClientDialogue | None = dialogue
-        self._allowance = Allowance(clock, seconds, self._out_of_time)
-        self._distrusted: Failure | None = None
-
-    async def milestone(self) -> ClientMilestone:
-        """The backend's challenge or its verdict."""
-        return cast(ClientMilestone, await self._next_milestone())
-
-    def respond(self, response: bytes | None) -> None:
-        """Relay the client's response; None cancels."""
-        self._allowance.run()
-        if self._dialogue is not None:
-            self.perform(self._dialogue.respond(response))
-
-    def abandon(self) -> None:
-        """Leave the backend at once: nobody waits for it any more."""
-        self._dialogue = None
-        self._allowance.hold()
-        if self.is_connected:
-            self.transport.loseConnection()
-
-    def _out_of_time(self) -> None:
-        if self._dialogue is not None:
-            self.perform(self._dialogue.timed_out())
-            self.transport.abortConnection()
-
-    def _distrust(self, failure: Failure) -> None:
-        self._distrusted = failure
-        super()._distrust(failure)
-
-    def _end_of_dialogue(self, reason: Caught) -> None:
-        dialogue = self._dialogue
-        if dialogue is not None:
-            self.perform(dialogue.ended(self._distrusted or self._diagnosis(reason)))
-
-    def _diagnosis(self, reason: Caught) -> Failure:
-        if self._tls is not None and reason.check(SSL.Error):
-            return Failure(FailureKind.BACKEND_UNTRUSTED, self._tls.explain(reason))
-        return Failure(FailureKind.BACKEND_UNREACHABLE, f"connection lost ({_why(reason)})")
-
-
-def _why(reason: Caught) -> str:
+def why_lost(reason: Caught) -> str:
     """A connection's end in a word or two, for the log."""
     if reason.check(ConnectionDone):
         return "closed-by-peer"

@@ -1,0 +1,74 @@
+"""The client's connection: the user's agent, from its first byte to the join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from twisted.python.failure import Failure as Caught
+
+from mailroute.events import Event, ServerMilestone, Verdict
+from mailroute.net.allowance import Allowance
+from mailroute.net.peer import Peer, why_lost
+from mailroute.net.tls import TLSSide
+from mailroute.net.transport import Clock
+from mailroute.server_dialogue import ServerDialogue
+
+
+class ClientPeer(Peer):
+    """The user's agent."""
+
+    def __init__(
+        self,
+        dialogue: ServerDialogue,
+        tls: TLSSide | None,
+        tls_first: bool,
+        clock: Clock,
+        preauth_seconds: float,
+    ) -> None:
+        super().__init__(tls, tls_first)
+        self._dialogue: ServerDialogue | None = dialogue
+        self._allowance = Allowance(clock, preauth_seconds, self._out_of_time)
+        self.when_lost: Callable[[Caught], None] = lambda reason: None
+        """Called when the client leaves before the streams are joined."""
+        self.when_made: Callable[[], None] = lambda: None
+        """Called when the connection stands, before anything is said."""
+
+    def connectionMade(self) -> None:
+        """Tell who waits for it, then greet."""
+        self.when_made()
+        super().connectionMade()
+
+    async def milestone(self) -> ServerMilestone:
+        """The next login, or the response to a challenge."""
+        return cast(ServerMilestone, await self._next_milestone())
+
+    def challenge(self, data: bytes) -> None:
+        """Relay the backend's challenge."""
+        self._allowance.renew()
+        self._say(lambda dialogue: dialogue.challenge(data))
+
+    def answer(self, verdict: Verdict) -> None:
+        """Tell the client how its login ended."""
+        self._allowance.renew()
+        self._say(lambda dialogue: dialogue.answer(verdict))
+
+    def shut_down(self) -> None:
+        """Say goodbye to a client that is not joined yet."""
+        self._say(lambda dialogue: dialogue.shut_down())
+
+    def _say(self, speak: Callable[[ServerDialogue], list[Event]]) -> None:
+        if self._dialogue is not None:
+            self.perform(speak(self._dialogue))
+            self._resume_if_drained()
+
+    def _out_of_time(self) -> None:
+        if self._tls_first:
+            self.closed_because = "timeout"
+            self.transport.abortConnection()
+        else:
+            self._say(lambda dialogue: dialogue.timed_out())
+
+    def _end_of_dialogue(self, reason: Caught) -> None:
+        self.closed_because = self.closed_because or why_lost(reason)
+        self.when_lost(reason)
