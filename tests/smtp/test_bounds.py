@@ -65,8 +65,8 @@ class LimitTests(SynchronousTestCase):
         """RFC 4954 4.5: a line of AUTH may have 12288 octets; others are short commands."""
         message = b"user=alice\x01auth=Bearer " + b"t" * 12288 + b"\x01\x01"
         for sent in (
-            b"AUTH XOAUTH2 " + base64.b64encode(message) + b"\r\n",
-            b"auth xoauth2\r\n" + base64.b64encode(message) + b"\r\n",
+            b"auth XOAUTH2 " + base64.b64encode(message) + b"\r\n",
+            b"AUTH xoauth2\r\n" + base64.b64encode(message) + b"\r\n",
         ):
             for size in (len(sent), 1000):
                 dialogue = started()

@@ -212,6 +212,13 @@ class TranscriptTests(SynchronousTestCase):
             oauthbearer("alice"),
         )
 
+    def test_space_behind_a_challenge(self) -> None:
+        """A space at the end of a challenge is no part of its base64 text."""
+        dialogue = make(oauthbearer("alice"))
+        dialogue.start()
+        events = dialogue.receive_data(OFFER % b"OAUTHBEARER" + b"334 e30= \r\n")
+        self.assertEqual(describe(events[-1]), "Challenge {}")
+
     def test_cancelled_challenge(self) -> None:
         """RFC 4954 4: "*" cancels and 501 answers it: final, and not the backend's fault."""
         dialogue = make(oauthbearer("alice"))
