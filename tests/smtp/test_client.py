@@ -191,8 +191,7 @@ class TranscriptTests(SynchronousTestCase):
 
     def test_long_token(self) -> None:
         """A token of 12 KiB leaves whole."""
-        login = oauthbearer("alice", b"t" * 12288)
-        dialogue = make(login)
+        dialogue = make(login := oauthbearer("alice", b"t" * 12288))
         dialogue.start()
         dialogue.receive_data(OFFER % b"OAUTHBEARER")
         sent = written(dialogue.receive_data(b"334\r\n"))
