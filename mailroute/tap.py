@@ -82,8 +82,15 @@ def _choose_log(parent: Any, configuration: Configuration) -> None:
         return
     path = parent.get("logfile") or ("-" if parent.get("nodaemon") else "twistd.log")
     server = configuration.server
+    _log_choice.append((path, server.log_level, server.log_format))
+    # twistd wants the name of a factory, and calls it without arguments.
+    parent["logger"] = "mailroute.tap.chosen_observer"
 
-    def make() -> ILogObserver:
-        return observer(Output(path), server.log_level, server.log_format)
 
-    parent["logger"] = make
+_log_choice: list[tuple[str, str, str]] = []
+
+
+def chosen_observer() -> ILogObserver:
+    """The observer that the configuration asks for; twistd calls this."""
+    path, level, log_format = _log_choice[-1]
+    return observer(Output(path), level, log_format)
