@@ -11,38 +11,56 @@ from tests.support import architecture
 from tests.support.architecture import ANY, Module, Room
 
 VALUES = frozenset({"errors", "credentials", "route", "events"})
-DIALOGUES = frozenset({"sasl", "offer", "dialogue"})
+DIALOGUES = frozenset({"dialogue", "server_dialogue", "client_dialogue"})
 PROTOCOLS = frozenset({"imap", "pop3", "smtp", "managesieve"})
-COROUTINES = frozenset({"twisted.internet.defer", "twisted.logger"})
+WAITING = frozenset({"twisted.internet.defer", "twisted.logger"})
 
-_PROTOCOL = Room(3, VALUES | DIALOGUES | {"wire"})
+_SPEECH = frozenset({"wire", "events", "credentials", "errors"})
 _TOP = Room(8, ANY, ANY)
 
 ROOMS = {
     # Values know each other and the standard library alone.
     **dict.fromkeys(VALUES, Room(0, VALUES)),
     "wire": Room(1, frozenset({"errors"})),
-    "sasl": Room(2, frozenset({"wire", "events", "credentials", "errors"})),
-    "offer": Room(2, frozenset({"wire", "events", "credentials", "errors", "sasl"})),
-    "dialogue": Room(2, frozenset({"wire", "events", "credentials", "errors", "sasl", "offer"})),
-    **dict.fromkeys(PROTOCOLS, _PROTOCOL),
-    "protocols": Room(4, PROTOCOLS | {"dialogue", "offer"}),
+    "sasl": Room(2, _SPEECH),
+    "offer": Room(2, _SPEECH | {"sasl"}),
+    "dialogue": Room(2, _SPEECH),
+    "server_dialogue": Room(2, _SPEECH | {"sasl", "offer", "dialogue"}),
+    "client_dialogue": Room(2, _SPEECH | {"sasl", "dialogue"}),
+    **dict.fromkeys(PROTOCOLS, Room(3, VALUES | DIALOGUES | {"wire", "sasl", "offer"})),
+    "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer"}),
     "tables": Room(5, frozenset({"errors", "route"})),
-    "routing": Room(5, frozenset({"errors", "route", "tables.contract"})),
-    **dict.fromkeys(
-        ("session", "limits", "journal"),
-        Room(5, frozenset({"events", "errors", "route"}), COROUTINES),
-    ),
-    "net": Room(6, frozenset({"dialogue", "events", "route", "errors"}), ANY),
+    "routing": Room(5, frozenset({"errors", "credentials", "route", "tables.contract"}), WAITING),
+    "journal": Room(5, frozenset({"events", "errors", "route"}), WAITING),
+    "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
+    "session": Room(5, VALUES | {"journal"}, WAITING),
+    # A listener gives birth to sessions; everything else that it needs is injected.
+    "net": Room(6, DIALOGUES | {"events", "route", "errors", "session", "journal"}, ANY),
     **dict.fromkeys(("manage", "workers"), Room(7, VALUES | {"journal"}, ANY)),
-    **dict.fromkeys(("service", "tap", "cli", "demo"), _TOP),
+    **dict.fromkeys(
+        ("tap", "cli", "service", "composition", "observers", "privileges", "demo"), _TOP
+    ),
     # Imported by floor 8 alone: no other room lists it.
     "config": Room(0, frozenset({"errors"})),
 }
 
-# Tables that wait for something outside the process.
+# Tables that wait for something outside the process, and what they wait with.
 TWISTED_TABLES = frozenset(
-    f"tables.{name}" for name in ("sqlite", "mysql", "postgresql", "file", "redis", "cached")
+    f"tables.{name}"
+    for name in (
+        "blocking",
+        "cached",
+        "deadline",
+        "file",
+        "mysql",
+        "postgres",
+        "postgres_pool",
+        "redis",
+        "resolving",
+        "slots",
+        "sql_table",
+        "sqlite",
+    )
 )
 
 HERE = Path(__file__).parent

@@ -12,12 +12,12 @@ from typing import Any, TextIO
 
 from twisted.application.service import MultiService
 from twisted.internet.error import CannotListenError
-from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.logger import globalLogBeginner
 
 from mailroute.demo.backend import SampleBackend
 from mailroute.demo.configuration import Folder, FrontPorts, write_files
 from mailroute.demo.instructions import instructions
-from mailroute.errors import ConfigurationError
+from mailroute.observers import Output, observer
 
 PASSWORD = "secret"
 ROUTES = {"alice@example.org": "east", "bob@example.org": "west"}
@@ -32,7 +32,7 @@ def start(
     """Start the sample servers and mailroute; return the service that holds them all.
 
     ``make_service`` makes mailroute's service out of the command line's options.  Raises
-    CannotListenError where a port is taken.
+    OSError or CannotListenError where a port is taken.
     """
     backends = {name: SampleBackend(reactor, name, user, PASSWORD) for user, name in ROUTES.items()}
     whole = MultiService()
@@ -54,18 +54,16 @@ def run(reactor: Any, make_service: MakeService, ports: FrontPorts, output: Text
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="mailroute-demo-") as path:
         folder = Folder(Path(path))
-        observer: Any = textFileLogObserver(output)
-        globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
         try:
             whole = start(reactor, folder, ports, make_service)
-        except CannotListenError as error:
+        except (OSError, CannotListenError) as error:
             print(f"mailroute: {error}\nIs another demo running?", file=sys.stderr)
             return 1
-        except ConfigurationError as error:
-            print(f"mailroute: {error}", file=sys.stderr)
-            return 78
         reactor.addSystemEventTrigger("before", "shutdown", whole.stopService)
         print(instructions(folder, ports, ROUTES, PASSWORD), file=output, flush=True)
+        # What was logged until now is kept, and follows the instructions.
+        log = observer(Output(None), "info", "text")
+        globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
         reactor.run()
     return 0
 

@@ -131,22 +131,26 @@ def _nothing() -> None:
 
 
 class _Login(ServerFactory):
-    """Builds the connections of one protocol, each with the portal and the host's name."""
+    """Builds the connections of one protocol; ``place`` is the host's name and the protocol's."""
 
     noisy = False
     challengers: ClassVar[dict[bytes, object]] = {}
 
-    def __init__(self, build: Callable[[], Any], portal: Portal, host: str) -> None:
+    def __init__(self, build: Callable[[], Any], portal: Portal, place: tuple[str, str]) -> None:
         self._build = build
         self._portal = portal
-        self._host = host.encode()
+        self._place = place
+
+    def logPrefix(self) -> str:
+        """Name the server and the protocol in the log."""
+        return "sample server {}, {}".format(*self._place)
 
     def buildProtocol(self, addr: object) -> Any:
         """Build the protocol of one connection."""
         protocol = self._build()
         protocol.factory = self
         protocol.portal = self._portal
-        protocol.host = self._host
+        protocol.host = self._place[0].encode()
         return protocol
 
 
@@ -187,7 +191,7 @@ class SampleBackend(Service):
             "submission": lambda: smtp.ESMTP(dict(_SMTP_MECHANISMS)),
         }
         for protocol, build in builders.items():
-            factory = _Login(build, self._portal, self.host)
+            factory = _Login(build, self._portal, (self.host, protocol))
             port = self._reactor.listenTCP(0, factory, interface=LOOPBACK)
             self._listening.append(port)
             self.ports[protocol] = port.getHost().port

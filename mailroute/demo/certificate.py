@@ -12,6 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAYS = 30
+_NAMES = x509.SubjectAlternativeName(
+    [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ip_address("127.0.0.1")),
+        x509.IPAddress(ip_address("::1")),
+    ]
+)
 
 
 def write_certificate(cert: Path, key: Path, now: datetime.datetime) -> None:
@@ -21,13 +28,6 @@ def write_certificate(cert: Path, key: Path, now: datetime.datetime) -> None:
     """
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName(
-        [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ip_address("127.0.0.1")),
-            x509.IPAddress(ip_address("::1")),
-        ]
-    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -36,7 +36,7 @@ def write_certificate(cert: Path, key: Path, now: datetime.datetime) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=DAYS))
-        .add_extension(names, critical=False)
+        .add_extension(_NAMES, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     )
     signed = builder.sign(private, hashes.SHA256())

@@ -120,6 +120,7 @@ _LISTENER = """
 protocol = "{protocol}"
 bind = ["{host}:{port}"]
 tls = "{tls}"
+max_connections = 100
 """
 
 _DESTINATION = """

@@ -12,7 +12,7 @@ def instructions(
 ) -> str:
     """Return the text; the first account of ``routes`` is used in the single examples."""
     accounts = "\n".join(
-        f"    {account}  password {password}  lives on {server}"
+        f"    {account:<19} password {password}, lives on {server}"
         for account, server in routes.items()
     )
     first = next(iter(routes))
@@ -74,5 +74,6 @@ By hand: type "a LOGIN {account} {password}", then "b SELECT INBOX", "c LOGOUT"
 A wrong password is refused after two seconds, and an unknown account in the same way
     curl -k --url 'imaps://{address}:{ports.imaps}/INBOX' -u {account}:wrong
 
-Ctrl-C ends the demo and removes its files. The log follows.
+Ctrl-C ends the demo and removes its files. The log follows; its warnings about encryption are
+about the sample servers, which are on this machine.
 """

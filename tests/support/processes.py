@@ -55,6 +55,16 @@ class ServerProcess:
             words = self._log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"{self._command[0]} did not start: {words}")
 
+    def end_with(self, number: signal.Signals) -> int:
+        """Send one signal to the process alone; return its exit status.
+
+        Raises subprocess.TimeoutExpired if it goes on for too long.
+        """
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        self._process.send_signal(number)
+        return self._process.wait(STOP_SECONDS)
+
     def stop(self) -> None:
         """End it and its children in an orderly way, or by force if that takes too long."""
         if self._process is None:
