@@ -51,7 +51,6 @@ TWISTED_TABLES = frozenset(
         "blocking",
         "cached",
         "deadline",
-        "file",
         "mysql",
         "postgres",
         "postgres_pool",
