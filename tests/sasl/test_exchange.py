@@ -1,0 +1,184 @@
+"""The exchange of base64 lines, on both sides."""
+
+from __future__ import annotations
+
+import base64
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailroute.credentials import Identity
+from mailroute.events import Login, Response
+from mailroute.sasl.exchange import (
+    Cancelled,
+    ClientExchange,
+    ServerExchange,
+    decode,
+    encode,
+    initial_argument,
+    traces,
+)
+from mailroute.sasl.login import LoginMechanism
+from mailroute.sasl.mechanism import BadMessage
+from mailroute.sasl.oauthbearer import OAuthBearer
+from mailroute.sasl.plain import Plain, password_login
+
+MESSAGE = b"\0tim\0tanstaaftanstaaf"
+ENCODED = b"AHRpbQB0YW5zdGFhZnRhbnN0YWFm"
+
+
+class Base64Tests(SynchronousTestCase):
+    """Strict base64."""
+
+    def test_strict(self) -> None:
+        """What is no base64 is an error and never a guess (RFC 4648 section 3.3)."""
+        self.assertEqual(decode(ENCODED), MESSAGE)
+        self.assertEqual(decode(b""), b"")
+        for bad in (b"=", b"A", b"AHR", b"AHRp bQ==", b"AHRp\r", b"AH*p", b"AHRpbQ", b"AHRpbQ=",
+                    b"bQ==bQ==", b"bQ===", b"AHRp-_bQ", b"\xff\xfe\xfd\xfc", b"bQ==x"):  # fmt: skip
+            self.assertRaises(BadMessage, decode, bad)
+
+    def test_error_shows_nothing(self) -> None:
+        """The error's text is fit for the client and holds no octet of what it sent."""
+        with self.assertRaises(BadMessage) as caught:
+            decode(b"hunter2")
+        self.assertEqual(str(caught.exception), "Invalid base64 data")
+
+    def test_empty_initial_response(self) -> None:
+        """In a command an empty response is written "=" (RFC 4959 section 3)."""
+        self.assertEqual(initial_argument(b""), b"=")
+        self.assertEqual(initial_argument(MESSAGE), ENCODED)
+
+
+class ServerExchangeTests(SynchronousTestCase):
+    """We are the server."""
+
+    def test_initial_response(self) -> None:
+        """With it the login is known at once."""
+        exchange = ServerExchange(Plain())
+        self.assertFalse(exchange.relaying)
+        self.assertEqual(exchange.begin(ENCODED), Login(Identity("tim"), "PLAIN", MESSAGE))
+        self.assertTrue(exchange.relaying)
+
+    def test_without_initial_response(self) -> None:
+        """The client is asked by an empty challenge."""
+        exchange = ServerExchange(Plain())
+        self.assertEqual(exchange.begin(None), b"")
+        self.assertEqual(exchange.receive(ENCODED), Login(Identity("tim"), "PLAIN", MESSAGE))
+
+    def test_empty_is_not_absent(self) -> None:
+        """ "=" answers the first prompt with nothing; it is "=" in the command alone."""
+        exchange = ServerExchange(LoginMechanism())
+        self.assertEqual(exchange.begin(b"="), encode(b"Password:"))
+        self.assertRaises(BadMessage, ServerExchange(Plain()).begin, b"=")
+        exchange = ServerExchange(Plain())
+        exchange.begin(None)
+        with self.assertRaises(BadMessage) as caught:
+            exchange.receive(b"=")
+        self.assertEqual(str(caught.exception), "Invalid base64 data")
+
+    def test_prompts(self) -> None:
+        """LOGIN asks twice, or once where the name came with the command."""
+        exchange = ServerExchange(LoginMechanism())
+        self.assertEqual(exchange.begin(None), b"VXNlcm5hbWU6")
+        self.assertEqual(exchange.receive(encode(b"tim")), b"UGFzc3dvcmQ6")
+        self.assertEqual(exchange.receive(encode(b"x")), password_login(b"tim", b"x"))
+        exchange = ServerExchange(LoginMechanism())
+        self.assertEqual(exchange.begin(encode(b"tim")), b"UGFzc3dvcmQ6")
+        self.assertEqual(exchange.receive(encode(b"x")), password_login(b"tim", b"x"))
+
+    def test_cancelled_before_the_login(self) -> None:
+        """ "*" ends it here; nobody else has heard of it."""
+        exchange = ServerExchange(LoginMechanism())
+        exchange.begin(encode(b"tim"))
+        self.assertRaises(Cancelled, exchange.receive, b"*")
+        self.assertFalse(exchange.relaying)
+        self.assertFalse(exchange.cancelled)
+
+    def test_relaying(self) -> None:
+        """After the login lines are responses, whatever is in them, and "*" is passed on."""
+        exchange = ServerExchange(OAuthBearer())
+        exchange.begin(encode(b"n,a=u,\x01auth=Bearer x\x01\x01"))
+        self.assertEqual(exchange.receive(b"AQ=="), Response(b"\x01"))
+        self.assertEqual(exchange.receive(b""), Response(b""))
+        self.assertFalse(exchange.cancelled)
+        self.assertEqual(exchange.receive(b"*"), Response(None))
+        self.assertTrue(exchange.cancelled)
+        self.assertRaises(BadMessage, exchange.receive, b"!")
+
+    def test_secret_is_dropped(self) -> None:
+        """Once the login is known the exchange holds nothing of it."""
+        exchange = ServerExchange(LoginMechanism())
+        exchange.begin(encode(b"tim"))
+        exchange.receive(encode(b"hunter2"))
+        self.assertNotIn("hunter2", repr(vars(exchange)))
+        self.assertNotIn("tim", repr(vars(exchange)))
+
+
+class ClientExchangeTests(SynchronousTestCase):
+    """We are the client."""
+
+    def setUp(self) -> None:
+        self.exchange = ClientExchange(Login(Identity("tim"), "PLAIN", MESSAGE))
+
+    def test_initial_response(self) -> None:
+        """It goes with the command, and the next challenge is not ours to answer."""
+        self.assertFalse(self.exchange.complete)
+        self.assertEqual(self.exchange.initial(100), ENCODED)
+        self.assertTrue(self.exchange.complete)
+        self.assertIsNone(self.exchange.challenged(b""))
+
+    def test_room(self) -> None:
+        """It waits where the command's line has no room for it."""
+        self.assertIsNone(self.exchange.initial(len(ENCODED) - 1))
+        self.assertFalse(self.exchange.complete)
+        self.assertEqual(self.exchange.challenged(b"ignored"), ENCODED)
+        self.assertTrue(self.exchange.complete)
+        self.assertIsNone(self.exchange.challenged(b""))
+
+    def test_just_enough_room(self) -> None:
+        """The room is counted in octets of base64."""
+        self.assertEqual(self.exchange.initial(len(ENCODED)), ENCODED)
+
+    def test_empty_first_message(self) -> None:
+        """It is "=" in a command and an empty line in the exchange."""
+        login = Login(Identity("tim"), "EXTERNAL", b"")
+        self.assertEqual(ClientExchange(login).initial(1), b"=")
+        self.assertEqual(ClientExchange(login).challenged(b""), b"")
+
+    def test_server_speaks_first(self) -> None:
+        """Without a first message every challenge is the client's to answer."""
+        exchange = ClientExchange(Login(Identity("tim"), "X", None))
+        self.assertIsNone(exchange.initial(100))
+        self.assertIsNone(exchange.challenged(b""))
+        self.assertTrue(exchange.complete)
+
+    def test_forget(self) -> None:
+        """The secret is dropped with the verdict."""
+        self.exchange.forget()
+        self.assertIsNone(self.exchange.initial(100))
+        self.assertEqual(self.exchange.traces(), [])
+
+
+class TraceTests(SynchronousTestCase):
+    """What betrays that a backend repeats a first message."""
+
+    def repeats(self, message: bytes, said: bytes) -> bool:
+        return any(trace in said for trace in traces(message))
+
+    def test_repetitions(self) -> None:
+        """The message or its secret, plain or in base64, whole or cut off."""
+        bearer = b"n,a=tim,\x01host=h\x01auth=Bearer tanstaaftanstaaf\x01\x01"
+        for message in (MESSAGE, bearer):
+            secret = b"tanstaaftanstaaf"
+            for said in (secret, secret[:9], base64.b64encode(secret), base64.b64encode(message),
+                         base64.b64encode(message)[:20]):  # fmt: skip
+                self.assertTrue(self.repeats(message, b"NO not " + said), said)
+
+    def test_names_are_no_secret(self) -> None:
+        """A text that names the user may be quoted."""
+        self.assertFalse(self.repeats(MESSAGE, b"NO tim is locked out"))
+        self.assertFalse(self.repeats(b"user=tim\x01auth=Bearer x1y2z3\x01\x01", b"NO tim, Bearer"))
+
+    def test_without_a_message(self) -> None:
+        """Nothing cannot be repeated."""
+        self.assertEqual(traces(b""), [])
