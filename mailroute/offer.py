@@ -53,8 +53,10 @@ class Offer:
 
     def mechanism(self, name: str) -> Mechanism | None:
         """The mechanism of this name (in any case of letters), if it may be used now."""
+        # Only ASCII has the cases that are meant: upper() makes "I" of a dotless i too.
+        folded = name.upper() if name.isascii() else ""
         for mechanism in self.mechanisms:
-            if mechanism.name == name.upper():
+            if mechanism.name == folded:
                 return mechanism
         return None
 
