@@ -165,6 +165,46 @@ class ReaderTests(ConfigurationCase):
         )
 
 
+ODD_VALUES = (
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "true",
+    '""',
+    '"\\u0000"',
+    "[]",
+    "[[]]",
+    "[{}]",
+    "{}",
+    "{ a = {} }",
+    "1979-05-27",
+    "07:32:00",
+    "[1, 'a']",
+    "'x'",
+    "{ file = 1 }",
+    "9223372036854775807",
+)
+
+
+class OddValueTests(ConfigurationCase):
+    """No value of any kind, anywhere, makes the reader fail in another way than by complaints."""
+
+    def test_every_key(self) -> None:
+        """Each line of a good file is given each odd value in turn."""
+        lines = MIGRATION.splitlines()
+        for number, line in enumerate(lines):
+            name, sign, _ = line.partition(" = ")
+            for value in ODD_VALUES if sign else ():
+                changed = [*lines[:number], f"{name} = {value}", *lines[number + 1 :]]
+                try:
+                    self.read("\n".join(changed))
+                except ConfigurationError as error:
+                    self.assertTrue(error.complaints, changed[number])
+                    for complaint in error.complaints:
+                        self.assertTrue(complaint.isprintable(), complaint)
+
+
 class SampleTests(ConfigurationCase):
     """The tables of keys are fit to be printed, and the sample cannot drift from them."""
 
