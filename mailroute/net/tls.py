@@ -198,7 +198,9 @@ class BackendTLS:
     def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
         """A connection in the connecting state, for Twisted."""
         connection = SSL.Connection(self._context, None)
-        connection.set_app_data(self)
+        if _verifies(self._trust):
+            # On the connection itself: its application data will be Twisted's.
+            connection.set_verify(SSL.VERIFY_PEER, self._note_complaint)
         if not is_address(self._name):
             # An address is never sent as a server name (RFC 6066 section 3).
             connection.set_tlsext_host_name(self._name.encode("idna"))
@@ -218,6 +220,15 @@ class BackendTLS:
     def explain(self, reason: Caught) -> str:
         """See TLSSide; a refused certificate is explained by what was wrong with it."""
         return explain_ssl_error(reason) + self.complaint
+
+    def _note_complaint(
+        self, connection: SSL.Connection, certificate: object, *verdict: int
+    ) -> bool:
+        """What OpenSSL calls for each certificate of the chain."""
+        error, _depth, good = verdict
+        if not good:
+            self.complaint = ": " + _VERIFY_ERRORS.get(error, f"X509 error {error}")
+        return bool(good)
 
     def _verify_name(self, connection: SSL.Connection) -> None:
         try:
@@ -250,11 +261,16 @@ class BackendContexts:
         self._contexts.clear()
 
 
+def _verifies(trust: Trust) -> bool:
+    """Whether OpenSSL has to find a chain from the certificate to an authority."""
+    return trust.pinned_sha256 is None and not trust.allow_invalid
+
+
 def _backend_context(trust: Trust) -> SSL.Context:
     context = new_context(SSL.TLS_CLIENT_METHOD, "1.2")
-    if trust.pinned_sha256 is None and not trust.allow_invalid:
+    if _verifies(trust):
         _load_authorities(context, trust.ca_file)
-        context.set_verify(SSL.VERIFY_PEER, _note_complaint)
+        context.set_verify(SSL.VERIFY_PEER)
     if trust.client_certificate is not None:
         load_key_pair(
             context, trust.client_certificate, trust.client_key or trust.client_certificate
@@ -271,14 +287,6 @@ def _load_authorities(context: SSL.Context, ca_file: str | None) -> None:
     except SSL.Error:
         reason = f"{ca_file}: holds no PEM certificates, or cannot be read"
         raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None
-
-
-def _note_complaint(connection: SSL.Connection, certificate: object, *verdict: int) -> bool:
-    error, _depth, good = verdict
-    side = connection.get_app_data()
-    if not good and isinstance(side, BackendTLS):
-        side.complaint = ": " + _VERIFY_ERRORS.get(error, f"X509 error {error}")
-    return bool(good)
 
 
 def is_address(name: str) -> bool:
