@@ -53,11 +53,16 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(_pem(self._certificate))
 
-    def issue(self, label: str, names: tuple[str, ...] = LOCAL_NAMES) -> Issued:
-        """Sign a certificate for DNS names and addresses; ``label`` names its files."""
+    def issue(
+        self, label: str, names: tuple[str, ...] = LOCAL_NAMES, valid_days: int = 30
+    ) -> Issued:
+        """Sign a certificate for DNS names and addresses; ``label`` names its files.
+
+        With a negative ``valid_days`` it has expired already.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(_name(label), self._name, key.public_key())
+            _builder(_name(label), self._name, key.public_key(), valid_days)
             .add_extension(x509.SubjectAlternativeName([*map(_general, names)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
@@ -85,7 +90,7 @@ class Authority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_days: int = 30
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -94,8 +99,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)
-        .not_valid_after(now + 30 * _DAY)
+        .not_valid_before(now - 30 * _DAY)
+        .not_valid_after(now + valid_days * _DAY)
     )
 
 

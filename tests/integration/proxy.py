@@ -1,0 +1,221 @@
+"""mailroute itself, as the process that an operator runs, with a folder and ports of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.integration import servers
+from tests.integration.certificates import Issued
+from tests.support.ports import LOOPBACK, free_ports, poll
+from tests.support.processes import ServerProcess
+
+PROTOCOLS = ("imap", "pop3", "submission")
+MODES = ("plain", "starttls", "implicit")
+QUIET_SECONDS = 30
+"""How long at most something is waited for that is under way already."""
+
+_REPOSITORY = Path(__file__).parents[2]
+# What the script ``twistd`` does, for the interpreter that runs the tests.
+_TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """``[destination.NAME]``: its endpoints are port and TLS mode by protocol."""
+
+    name: str
+    endpoints: Mapping[str, tuple[int, str]]
+    hosts: tuple[str, ...] = ("localhost",)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is different from one mailroute to the next.
+
+    ``routes`` (account to destination) becomes a mapping file; ``mapping``, the text of
+    ``[mapping]`` and the tables below it, replaces that.
+    """
+
+    destinations: tuple[Destination, ...]
+    routes: Mapping[str, str] = field(default_factory=dict)
+    mapping: str = ""
+    server: Mapping[str, object] = field(default_factory=dict)
+    cleartext_logins: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the kernel says of the process."""
+
+    peak_kib: int
+    """The most memory that was resident since ``forget_peak``."""
+    descriptors: int
+    threads: int
+
+
+class Proxy:
+    """One mailroute with a listener for each protocol in each of the three modes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mailroute-front-"))
+        self.folder.chmod(0o755)
+        places = list(itertools.product(PROTOCOLS, MODES))
+        self.ports = dict(zip(places, free_ports(len(places)), strict=True))
+        self.configuration = self.folder / "mailroute.toml"
+        self.mapping_file = self.folder / "routes"
+        self._log = self.folder / "log"
+        self.write_routes(settings.routes)
+        self.configuration.write_text(self._toml(settings), encoding="utf-8")
+        twistd = ["-n", "--pidfile=", "mailroute", "--config", str(self.configuration)]
+        self._process = ServerProcess(
+            [
+                # env ends by becoming the program: the process keeps its number.
+                *("/usr/bin/env", "-C", str(self.folder), f"PYTHONPATH={_REPOSITORY}"),
+                *(sys.executable, "-c", _TWISTD, *twistd),
+            ],
+            list(self.ports.values()),
+            self._log,
+        )
+        self.start = self._process.start
+        self.stop = self._process.stop
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been started and not ended."""
+        return self._process.running
+
+    @property
+    def pid(self) -> int:
+        """The number of the running process."""
+        return self._process.family()[0]
+
+    def remove(self) -> None:
+        """Stop it and delete its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_routes(self, routes: Mapping[str, str]) -> None:
+        """Replace the mapping file, which is read at the start and by ``reload``."""
+        self.mapping_file.write_text("".join(f"{who} {where}\n" for who, where in routes.items()))
+
+    def reload(self) -> None:
+        """Have the mapping file read anew and the cache dropped, and wait for that."""
+        before = len(self.records())
+        os.kill(self.pid, signal.SIGHUP)
+        self.wait_until(
+            lambda: any("reloaded" in str(r.get("text")) for r in self.records()[before:])
+        )
+
+    # -- what it says --------------------------------------------------------------------
+
+    def text(self) -> str:
+        """Everything that it has written, log and complaints."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The log's events, oldest first; a line under way is left out."""
+        found = []
+        for line in self.text().splitlines():
+            if line.startswith("{"):
+                with contextlib.suppress(json.JSONDecodeError):
+                    found.append(json.loads(line))
+        return found
+
+    def events(self, event: str, **wanted: object) -> list[dict[str, Any]]:
+        """The events of this name whose fields have these values."""
+        return [
+            record
+            for record in self.records()
+            if record.get("event") == event
+            and all(record.get(name) == value for name, value in wanted.items())
+        ]
+
+    def wait_for(self, event: str, **wanted: object) -> dict[str, Any]:
+        """The last such event; waits for it.  Raises TimeoutError with the log's end."""
+        self.wait_until(lambda: self.events(event, **wanted))
+        return self.events(event, **wanted)[-1]
+
+    def wait_until(self, condition: Any, seconds: float = QUIET_SECONDS) -> None:
+        """Wait for a condition.  Raises TimeoutError with the log's end."""
+        if not poll(condition, seconds):
+            raise TimeoutError(f"it did not come to that; the log: {self.text()[-3000:]}")
+
+    def defects(self) -> list[str]:
+        """The lines that tell of a defect of mailroute itself."""
+        marks = ("Traceback", "Unhandled", "internal-error", '"level": "critical"')
+        return [line for line in self.text().splitlines() if any(m in line for m in marks)]
+
+    # -- what the kernel says ------------------------------------------------------------
+
+    def reading(self) -> Reading:
+        """Memory, descriptors and threads at this moment."""
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        )
+        return Reading(
+            peak_kib=int(status["VmHWM"].split()[0]),
+            descriptors=len(list(Path(f"/proc/{self.pid}/fd").iterdir())),
+            threads=int(status["Threads"]),
+        )
+
+    def forget_peak(self) -> Reading:
+        """Let the peak of memory begin anew at what is resident now, and tell that."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self.reading()
+
+    # -- its configuration ---------------------------------------------------------------
+
+    def _toml(self, settings: Settings) -> str:
+        front = front_certificate()
+        server = {
+            "hostname": "front.example.org",
+            "shutdown_grace": "1s",
+            "auth_failure_delay": "50ms",
+            "log_format": "json",
+            **settings.server,
+        }
+        mapping = settings.mapping or (
+            '[mapping]\nsource = "file"\n' + table("mapping.file", {"path": str(self.mapping_file)})
+        )
+        certificate = {"cert": str(front.cert), "key": str(front.key), "default": True}
+        parts = [table("server", server), mapping, table("tls.certificate.front", certificate)]
+        for (protocol, mode), port in self.ports.items():
+            listener = {"protocol": protocol, "bind": [f"{LOOPBACK}:{port}"], "tls": mode}
+            parts.append(table(f"listener.{protocol}-{mode}", listener))
+        for protocol in PROTOCOLS:
+            allowed = {"allow_plain_auth_without_tls": settings.cleartext_logins}
+            parts.append(table(f"capabilities.{protocol}", allowed))
+        parts += map(_destination, settings.destinations)
+        return "\n".join(parts)
+
+
+def table(name: str, pairs: Mapping[str, object]) -> str:
+    """One table of TOML; a string, number or list is written as in JSON."""
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in pairs.items())
+
+
+def _destination(destination: Destination) -> str:
+    name = f"destination.{json.dumps(destination.name)}"
+    text = table(name, {"hosts": list(destination.hosts), **destination.options})
+    for protocol, (port, mode) in destination.endpoints.items():
+        text += table(f"{name}.protocol.{protocol}", {"port": port, "tls": mode})
+    return text
+
+
+@cache
+def front_certificate() -> Issued:
+    """The certificate that every mailroute of the tests shows to clients."""
+    return servers.authority().issue("front")
