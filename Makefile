@@ -51,7 +51,9 @@ $(VENV)/.created: pyproject.toml setup.py | $(if $(filter 1,$(INSTALL)),servers)
 
 $(VENV)/.installed: $(VENV)/.created $(SOURCES)
 	@echo "mailroute: installing into $(VENV) (the first time this loads Twisted and the drivers)"
+	@rm -rf build
 	@$(VENV)/bin/python -m pip install --quiet .
+	@rm -rf build
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.installed | $(if $(filter 1,$(INSTALL)),servers)

@@ -5,6 +5,7 @@ Mail is kept in Maildirs below the server's own folder.  Nothing outside of it i
 
 from __future__ import annotations
 
+import grp
 import itertools
 import os
 import pwd
@@ -137,6 +138,7 @@ class Dovecot:
             protocols="imap pop3 submission" if options.relay_port else "imap pop3",
             relay_port=options.relay_port or 25,
             internal="dovecot" if as_root else owner.pw_name,
+            group="dovecot" if as_root else grp.getgrgid(owner.pw_gid).gr_name,
             login="dovenull" if as_root else owner.pw_name,
             uid=owner.pw_uid,
             gid=owner.pw_gid,
@@ -160,6 +162,7 @@ protocols = {protocols}
 listen = {host}
 default_internal_user = {internal}
 default_login_user = {login}
+default_internal_group = {group}
 first_valid_uid = 1
 mail_uid = {uid}
 mail_gid = {gid}

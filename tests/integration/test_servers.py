@@ -115,11 +115,14 @@ class LifeTests(TestCase):
     """Stopping, starting again, suspending: on a server of the test's own."""
 
     def setUp(self) -> None:
-        relay = servers.postfix("east")
-        options = Options(relay_port=relay.submission, mechanisms="plain")
-        self.server = Dovecot("own", {ALICE: "s"}, servers.authority(), options)
-        self.addCleanup(self.server.remove)
-        self.server.start()
+        self.server = self.make(Options(mechanisms="plain"))
+
+    def make(self, options: Options) -> Dovecot:
+        """Start a server that is removed when the test is over."""
+        server = Dovecot("own", {ALICE: "s"}, servers.authority(), options)
+        self.addCleanup(server.remove)
+        server.start()
+        return server
 
     def log_in(self) -> None:
         """Log in and out; fails after two seconds without an answer."""
@@ -153,9 +156,10 @@ class LifeTests(TestCase):
 
     def test_submission(self) -> Deferred[None]:
         """With a relay there is a submission service."""
+        server = self.make(Options(relay_port=servers.postfix("east").submission))
 
         def greet() -> None:
-            with smtplib.SMTP(LOOPBACK, self.server.submission, timeout=10) as client:
+            with smtplib.SMTP(LOOPBACK, server.submission, timeout=10) as client:
                 client.login(ALICE, "s")
 
         return deferToThread(greet)
