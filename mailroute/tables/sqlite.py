@@ -1,0 +1,132 @@
+"""Lookups in an SQLite file: read-only, at most two threads, a replaced file is noticed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import Any
+from urllib.parse import quote
+
+from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.deadline import Reactor
+from mailroute.tables.sql_lexer import Dialect
+from mailroute.tables.sql_table import (
+    CHECK_SECONDS,
+    FirstRow,
+    SqlSettings,
+    SqlTable,
+    bad_query,
+    one_line,
+    unreachable,
+)
+from mailroute.tables.sql_url import SqliteTarget
+
+MAX_THREADS = 2
+
+_STEPS_BETWEEN_LOOKS = 10_000
+"""After how many steps of SQLite's machine a running query looks at the clock."""
+
+
+class _FileConnection(sqlite3.Connection):
+    """A connection that knows which file it has open."""
+
+    def __init__(self, database: str, *args: Any, path: str, **kwargs: Any) -> None:
+        # Looked at before it is opened: a file replaced in between is noticed next time.
+        self.opened_file = _identity(path)
+        super().__init__(database, *args, **kwargs)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class SqliteTable(SqlTable):
+    """A table in an SQLite file."""
+
+    dialect = Dialect.SQLITE
+
+    def __init__(self, target: SqliteTarget, settings: SqlSettings, reactor: Reactor) -> None:
+        """Raises ConfigurationError for a query or a template that cannot be read."""
+        super().__init__(settings, reactor)
+        self._path = target.path
+        driver = Driver("sqlite3", self._arguments(settings.lookup_timeout), self._usable, _opened)
+        self._pool = BlockingPool(driver, min(MAX_THREADS, settings.pool_size), reactor)
+
+    def _arguments(self, busy_seconds: float) -> dict[str, Any]:
+        def factory(*args: Any, **kwargs: Any) -> _FileConnection:
+            return _FileConnection(*args, path=self._path, **kwargs)
+
+        return {
+            # Never mode=rwc, sqlite3's own: it makes an empty file of a missing one.
+            "database": f"file:{quote(self._path)}?mode=ro",
+            "uri": True,
+            "timeout": busy_seconds,
+            "isolation_level": None,
+            "check_same_thread": False,
+            "factory": factory,
+        }
+
+    def _usable(self, connection: _FileConnection) -> bool:
+        found = _identity(self._path)
+        if found is None:
+            raise LookupFailed(f"the SQLite file {self._path} cannot be found")
+        return found == connection.opened_file
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._pool.start()
+
+    async def close(self) -> None:
+        """End the threads."""
+        await self._pool.close()
+
+    async def _ask(self, parameters: tuple[str, ...], until: float) -> FirstRow | None:
+        def job(connection: sqlite3.Connection, deadline: float) -> FirstRow | None:
+            connection.set_progress_handler(
+                lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS
+            )
+            return _first_row(connection.execute(self.statement.sql, parameters))
+
+        try:
+            return await self._pool.run(job, until)
+        except (sqlite3.Error, UnicodeError) as error:
+            raise LookupFailed(f"SQLite file {self._path}: {one_line(error)}") from error
+
+    def _check(self) -> str | None:
+        try:
+            connection = sqlite3.connect(**self._arguments(CHECK_SECONDS))
+        except sqlite3.Error as error:
+            return unreachable(error)
+        try:
+            values = ("",) * len(self.statement.names)
+            connection.execute(f"EXPLAIN {self.statement.sql}", values).fetchone()
+        except sqlite3.Error as error:
+            # sqlite3 itself raises errors without a code: wrong number of parameters.
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+                raise ConfigurationError([bad_query(error)]) from None
+            return unreachable(error)
+        finally:
+            connection.close()
+        return None
+
+
+def _opened(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = 1")
+
+
+def _first_row(cursor: sqlite3.Cursor) -> FirstRow | None:
+    try:
+        values = cursor.fetchone()
+        if cursor.description is None:
+            raise LookupFailed("the query returns no columns: it has to be a SELECT")
+        names = [column[0] for column in cursor.description]
+        return None if values is None else FirstRow(names, values)
+    finally:
+        # An unfinished statement would keep its read transaction open.
+        cursor.close()
