@@ -1,4 +1,21 @@
 """Lookup tables: what a key leads to.
 
-``contract``  Key, Row and the Table protocol: found, absent and failed are three answers
+``contract``      Key, Row and the Table protocol: found, absent and failed are three answers
+``cached``        a table in front of a table: remembers, asks once, serves through outages
+``file``          a text file, read whole
+``sql``           makes the SQL table that a URL asks for: ``sqlite``, ``mysql``, ``postgres``
+
+Below the SQL tables:
+
+``sql_table``     what they share: settings, the way from a key to a row, messages
+``sql_url``       the URL of a database
+``sql_lexer``     cuts a query into tokens, by the rules of its engine
+``placeholders``  turns ``$1``, ``?`` and ``:name`` into the driver's parameters
+``keys``          the templates of the keys that are tried
+``rows``          makes a Row of a driver's values
+``slots``         how many lookups use a database at once
+``deadline``      waiting that ends in time
+``blocking``      blocking drivers behind threads (SQLite, MySQL)
+``postgres_pool`` connections to PostgreSQL, without threads
+``resolving``     addresses of database servers
 """

@@ -1,0 +1,189 @@
+"""Lookups in MySQL or MariaDB, by PyMySQL in threads."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pymysql
+from pymysql.constants import ER
+
+from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.deadline import Reactor
+from mailroute.tables.placeholders import Statement
+from mailroute.tables.sql_lexer import Dialect
+from mailroute.tables.sql_table import (
+    CHECK_SECONDS,
+    FirstRow,
+    SqlSettings,
+    SqlTable,
+    bad_query,
+    one_line,
+    unreachable,
+)
+from mailroute.tables.sql_url import MysqlTarget
+
+_CANNOT_ANSWER_NOW = frozenset(
+    {
+        ER.CON_COUNT_ERROR,
+        ER.SERVER_SHUTDOWN,
+        ER.NORMAL_SHUTDOWN,
+        ER.OUT_OF_RESOURCES,
+        ER.OUTOFMEMORY,
+        ER.LOCK_WAIT_TIMEOUT,
+        ER.LOCK_DEADLOCK,
+        ER.QUERY_INTERRUPTED,
+        1969,  # MariaDB: max_statement_time exceeded
+        3024,  # MySQL: max_execution_time exceeded
+    }
+)
+_CLIENT_ERRORS = range(2000, 3000)
+
+
+class MysqlTable(SqlTable):
+    """A table in a MySQL or MariaDB server."""
+
+    dialect = Dialect.MYSQL
+
+    def __init__(self, target: MysqlTarget, settings: SqlSettings, reactor: Reactor) -> None:
+        """Raises ConfigurationError for a bad query, template or TLS file."""
+        super().__init__(settings, reactor)
+        self._place = target.socket or f"{target.host}:{target.port}"
+        self._arguments = _arguments(target, settings.lookup_timeout)
+        driver = Driver("pymysql", self._arguments, _usable, self._opened)
+        self._pool = BlockingPool(driver, settings.pool_size, reactor)
+
+    @property
+    def busy(self) -> int:
+        """How many threads are at work, those abandoned to a hung server included."""
+        return self._pool.busy
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._pool.start()
+
+    async def close(self) -> None:
+        """End the threads."""
+        await self._pool.close()
+
+    async def _ask(self, parameters: tuple[str, ...], until: float) -> FirstRow | None:
+        def job(connection: Any, _deadline: float) -> FirstRow | None:
+            return _first_row(connection, self.statement, parameters)
+
+        try:
+            return await self._pool.run(job, until)
+        except (pymysql.MySQLError, UnicodeError, OSError) as error:
+            raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
+        except ConfigurationError as error:
+            raise LookupFailed(f"MySQL at {self._place}: {error}") from None
+
+    def _opened(self, connection: Any) -> None:
+        if not self.statement.depends_on_ansi_quotes:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@sql_mode")
+            modes = str(cursor.fetchone()[0]).split(",")
+        if "ANSI_QUOTES" in modes:
+            raise ConfigurationError(
+                [
+                    "mapping.sql.query: the server is in ANSI_QUOTES mode, where a string in "
+                    "double quotes is a name: write it in single quotes"
+                ]
+            )
+
+    def _check(self) -> str | None:
+        limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
+        try:
+            connection = pymysql.connect(**(self._arguments | limits))
+        except (pymysql.MySQLError, OSError) as error:
+            return unreachable(error)
+        try:
+            self._opened(connection)
+            with connection.cursor() as cursor:
+                cursor.execute("PREPARE mailroute_check FROM %s", (self.statement.prepared,))
+        except pymysql.MySQLError as error:
+            code = error.args[0] if error.args else 0
+            if code in _CANNOT_ANSWER_NOW or code in _CLIENT_ERRORS:
+                return unreachable(error)
+            raise ConfigurationError([bad_query(error)]) from None
+        finally:
+            connection.close()
+        return None
+
+
+def _arguments(target: MysqlTarget, lookup_seconds: float) -> dict[str, Any]:
+    return {
+        "host": target.host,
+        "port": target.port,
+        "unix_socket": target.socket,
+        "user": target.user,
+        # PyMySQL would encode text as Latin-1.
+        "password": target.password.encode("utf-8"),
+        "database": target.database,
+        "charset": "utf8mb4",
+        "autocommit": True,
+        "init_command": _session(lookup_seconds),
+        "connect_timeout": lookup_seconds,
+        "read_timeout": lookup_seconds,
+        "write_timeout": lookup_seconds,
+        "program_name": "mailroute",
+        **_tls(target),
+    }
+
+
+def _session(lookup_seconds: float) -> str:
+    """Settings of our sessions: the reading of backslashes, and an end for long queries.
+
+    Each server skips the other one's comment.
+    """
+    return (
+        "SET SESSION "
+        f"/*M!100101 max_statement_time={lookup_seconds:.3f}, */"
+        f"/*!50708 max_execution_time={round(lookup_seconds * 1000)}, */"
+        "sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
+    )
+
+
+def _tls(target: MysqlTarget) -> dict[str, Any]:
+    if target.ssl == "disabled":
+        return {"ssl_disabled": True}
+    files = dict(target.ssl_files)
+    if target.ssl == "preferred" and not files:
+        return {}
+    try:
+        context = ssl.create_default_context(cafile=files.get("ca"))
+        if "cert" in files:
+            context.load_cert_chain(files["cert"], files.get("key"))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            [f"mapping.sql.url: a TLS file cannot be read: {one_line(error)}"]
+        ) from None
+    # Servers make their own certificates without what Python 3.13 asks for.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if target.ssl != "verify":
+        context.check_hostname = False
+    if target.ssl in ("preferred", "required"):
+        context.verify_mode = ssl.CERT_NONE
+    return {"ssl": context}
+
+
+def _usable(connection: Any) -> bool:
+    try:
+        connection.ping(reconnect=False)
+    except (pymysql.MySQLError, OSError):
+        return False
+    return True
+
+
+def _first_row(
+    connection: Any, statement: Statement, parameters: tuple[str, ...]
+) -> FirstRow | None:
+    with connection.cursor() as cursor:
+        # Without parameters nothing is formatted: percent signs are then not doubled either.
+        cursor.execute(statement.sql, parameters or None)
+        if cursor.description is None:
+            raise LookupFailed("the query returns no columns: it has to be a SELECT")
+        values = cursor.fetchone()
+        names = [column[0] for column in cursor.description]
+    return None if values is None else FirstRow(names, values)
