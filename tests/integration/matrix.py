@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import TypeVar
 
 from twisted.trial.unittest import TestCase
 
@@ -61,23 +62,25 @@ class ProxyTestCase(TestCase):
         return watched
 
 
-Check = Callable[[ProxyTestCase, str, str, str], None]
+CaseType = TypeVar("CaseType", bound=ProxyTestCase)
 
 
-def every_mode(check: Check, case: type[ProxyTestCase]) -> None:
+def add_test(case: type[CaseType], name: str, check: Callable[..., None], *arguments: str) -> None:
+    """Give the case the test ``test_NAME``, which makes this check with these arguments."""
+
+    def test(self: CaseType) -> None:
+        check(self, *arguments)
+
+    test.__doc__ = check.__doc__
+    test.__name__ = f"test_{name}"
+    test.__qualname__ = f"{case.__name__}.{test.__name__}"
+    setattr(case, test.__name__, test)
+
+
+def every_mode(check: Callable[..., None], case: type[ProxyTestCase]) -> None:
     """Give the case one test for each protocol, mode in front and mode behind."""
     for protocol in PROTOCOLS:
         for front in MODES:
             for behind in MODES:
-                _add(check, case, (protocol, front, behind))
-
-
-def _add(check: Check, case: type[ProxyTestCase], cell: tuple[str, str, str]) -> None:
-    def test(self: ProxyTestCase) -> None:
-        check(self, *cell)
-
-    protocol, front, behind = cell
-    test.__doc__ = check.__doc__
-    test.__name__ = f"test_{protocol}_{front}_in_front_{behind}_behind"
-    test.__qualname__ = f"{case.__name__}.{test.__name__}"
-    setattr(case, test.__name__, test)
+                name = f"{protocol}_{front}_in_front_{behind}_behind"
+                add_test(case, name, check, protocol, front, behind)
