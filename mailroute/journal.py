@@ -51,7 +51,10 @@ def line(event: str, fields: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    if _PLAIN.fullmatch(text):
+        return text
+    # Without a "=" it holds no pair, not even for a pattern that knows nothing of strings.
+    return json.dumps(text).replace("=", "\\u003d")
 
 
 def _address(ip: str, port: int) -> str:
@@ -97,7 +100,9 @@ class Journal:
         fields["destination"] = route.destination
         self._emit(LogLevel.debug, "login", fields)
 
-    def ended(self, closed_by: str, from_client: int = 0, from_backend: int = 0) -> None:
+    def ended(
+        self, closed_by: str, from_client: int = 0, from_backend: int = 0, detail: str = ""
+    ) -> None:
         """The session is over; octets are those of the joined stream."""
         fields = self._start()
         fields["tls"] = self._tls.version if self._tls else "-"
@@ -109,6 +114,8 @@ class Journal:
         fields["seconds"] = self._clock.seconds() - self._began
         fields["in"] = from_client
         fields["out"] = from_backend
+        if detail:
+            fields["detail"] = detail[:_DETAIL_LIMIT]
         self._emit(LogLevel.info, "session", fields)
 
     def broke(self, where: str) -> None:

@@ -60,7 +60,7 @@ class Connector:
                 share = left / (len(route.backend.hosts) - number)
                 try:
                     dialogue = self._make_dialogue(route, login, origin)
-                    return await self._try(route.backend, host, dialogue, (share, left))
+                    return await self._try(route.backend, host, dialogue, (share, deadline))
                 except Failure as failure:
                     if failure.kind not in RETRIABLE:
                         raise
@@ -71,14 +71,17 @@ class Connector:
         self, backend: Backend, host: str, dialogue: ClientDialogue, times: tuple[float, float]
     ) -> tuple[BackendPeer, ClientMilestone]:
         """One address; raises Failure when it was not reached."""
+        connect_seconds, deadline = times
+        is_plain = backend.tls is TLSMode.PLAIN
+        tls = None if is_plain else self.contexts.side(backend.trust, host)
+
+        def make_peer() -> BackendPeer:
+            is_implicit = backend.tls is TLSMode.IMPLICIT
+            left = max(deadline - self._reactor.seconds(), 0.0)
+            return BackendPeer(dialogue, tls, is_implicit, self._reactor, left)
+
         where = f"{host}:{backend.port}"
-        connect_seconds, seconds = times
-        tls = None
-        if backend.tls is not TLSMode.PLAIN:
-            tls = self.contexts.side(backend.trust, host)
-        is_implicit = backend.tls is TLSMode.IMPLICIT
-        peer = BackendPeer(dialogue, tls, is_implicit, self._reactor, seconds)
-        await self._dial(host, backend.port, peer, connect_seconds)
+        peer = await self._dial(where, (host, backend.port), make_peer, connect_seconds)
         try:
             milestone = await peer.milestone()
         except BaseException:
@@ -92,22 +95,49 @@ class Connector:
             raise failure
         return peer, Rejected(failure, milestone.words, milestone.untagged)
 
-    async def _dial(self, host: str, port: int, peer: BackendPeer, seconds: float) -> None:
-        factory: Any = Factory.forProtocol(lambda: peer)
+    async def _dial(
+        self,
+        where: str,
+        address: tuple[str, int],
+        make_peer: Callable[[], BackendPeer],
+        seconds: float,
+    ) -> BackendPeer:
+        """A connection; raises Failure when there is none in time."""
+        factory: Any = Factory.forProtocol(make_peer)
         factory.noisy = False
-        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=seconds)
-        connecting: Deferred[Any] = endpoint.connect(factory)
+        endpoint = HostnameEndpoint(self._reactor, *address, timeout=seconds)
+        connecting = _leavable(endpoint.connect(factory))
         try:
-            await connecting.addTimeout(seconds, self._reactor)
-        except CancelledError:
-            peer.abandon()
-            raise
+            peer: BackendPeer = await connecting.addTimeout(seconds, self._reactor)
+            return peer
         except TimeoutError:
-            reason = f"{host}:{port}: no connection within {seconds:.1f} s"
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+            reason = f"{where}: no connection within {seconds:.1f} s"
         except DNSLookupError:
-            reason = f"{host}: the name does not resolve"
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+            reason = f"{where}: the name does not resolve"
+        except ValueError:
+            reason = f"{where}: this is no host name"
         except (ConnectError, OSError) as error:
-            reason = f"{host}:{port}: {error}"
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+            reason = f"{where}: {error}"
+        raise Failure(FailureKind.BACKEND_UNREACHABLE, reason)
+
+
+def _leavable(connecting: Deferred[Any]) -> Deferred[Any]:
+    """The same, but cancelling it always ends in CancelledError.
+
+    A cancelled HostnameEndpoint reports a name that does not resolve or an error of its own, as
+    if the network were at fault: whoever left would be taken for somebody who is still there.
+    """
+
+    def leave(outcome: Deferred[Any]) -> None:
+        outcome.errback(CancelledError())
+        connecting.cancel()
+
+    def arrived(result: Any) -> None:
+        if not outcome.called:
+            outcome.callback(result)
+        elif isinstance(result, BackendPeer):
+            result.abandon()
+
+    outcome: Deferred[Any] = Deferred(leave)
+    connecting.addBoth(arrived)
+    return outcome

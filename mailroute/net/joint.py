@@ -57,6 +57,8 @@ class Side:
 
     def received(self, data: bytes) -> None:
         """Bytes for the other side."""
+        if self.joint.is_ending:
+            return
         self.octets += len(data)
         self.other.peer.transport.write(data)
 
@@ -77,6 +79,8 @@ class Joint(ABC):
         self.backend = Side(self, backend, "backend")
         self.client.other, self.backend.other = self.backend, self.client
         self.finished: Deferred[Totals] = Deferred()
+        self.is_ending = False
+        """Whether no more bytes are moved."""
         self._clock = clock
         self._idle_seconds = idle_seconds
         self._idle_call: DelayedCall | None = None
@@ -88,7 +92,12 @@ class Joint(ABC):
     def start(self) -> None:
         """Join: what each side said behind the login goes first, in order."""
         from_client = self.client.peer.join(self.client)
+        was_open = self.client.peer.is_open and self.backend.peer.is_open
         from_backend = self.backend.peer.join(self.backend)
+        if not was_open:
+            # A connection that ended a moment before the verdict is not to be joined.
+            self.end("error")
+            return
         if from_backend:
             self.backend.received(from_backend)
         if from_client:
@@ -99,9 +108,11 @@ class Joint(ABC):
     def end(self, why: str) -> None:
         """Close both connections: orderly, without a word."""
         self._closed_by = self._closed_by or why
-        self._stop_moving()
+        self._stop()
         for side in (self.client, self.backend):
             self._close(side)
+        if not (self.client.peer.is_connected or self.backend.peer.is_connected):
+            self._finish()
         self._bound_flushing()
 
     @abstractmethod
@@ -120,6 +131,8 @@ class Joint(ABC):
 
     def half_closed(self, side: Side) -> None:
         """This side has finished speaking; the other may go on."""
+        if side.has_finished or self.is_ending:
+            return
         side.has_finished = True
         self._closed_by = self._closed_by or side.name
         if side.other.has_finished:
@@ -128,6 +141,7 @@ class Joint(ABC):
         if side.other.can_half_close:
             self._pass_end_on(side.other)
         self._idle_seconds = min(self._idle_seconds, HALF_CLOSED_SECONDS)
+        self._quiet_checks = 0
         self._watch()
 
     def side_lost(self, side: Side, reason: Caught) -> None:
@@ -135,11 +149,15 @@ class Joint(ABC):
         by = side.name if reason.check(ConnectionDone) else side.name + "-lost"
         self._closed_by = self._closed_by or by
         if side.other.peer.is_connected:
-            self._stop_moving()
+            self._stop()
             self._close(side.other)
             self._bound_flushing()
         else:
             self._finish()
+
+    def _stop(self) -> None:
+        self.is_ending = True
+        self._stop_moving()
 
     def _close(self, side: Side) -> None:
         if side.peer.is_connected:

@@ -7,6 +7,7 @@ while bytes wait in it.  At the end the transports get their descriptors back to
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Any, Protocol
@@ -81,14 +82,20 @@ class _Socket:
 
     def doRead(self) -> None:
         """Bytes wait."""
-        self._splice.attempt(self.side, self.outgoing.pull)
+        if not self._splice.is_ending:
+            self.outgoing.pull()
 
     def doWrite(self) -> None:
-        """There is room."""
-        self._splice.attempt(self.side, self.incoming.push)
+        """There is room, unless reading a moment ago has ended it all."""
+        if not self._splice.is_ending:
+            self.incoming.push()
 
     def connectionLost(self, reason: Caught) -> None:
         """The reactor noticed the end before we did."""
+        self.broken()
+
+    def broken(self) -> None:
+        """This connection broke under our hands."""
         self._splice.broken(self.side)
 
     def logPrefix(self) -> str:
@@ -111,20 +118,22 @@ class _Direction:
 
     def pull(self) -> None:
         """Take what waits at the source and push it on."""
-        self._pipe = self._pool.take()
-        if self._pipe is None:
-            self._copied = os.read(self._source.fileno(), _COPY_OCTETS)
-            taken = len(self._copied)
-        else:
-            taken = self._in_pipe = self._fill(self._pipe)
-        if taken > 0:
-            self._source.side.octets += taken
-            self.push()
+        if self._in_pipe or self._copied:
             return
-        self._give_pipe_back()
-        if taken == 0:
-            self._reactor.removeReader(self._source)
-            self._source.side.read_ended()
+        try:
+            taken = self._take()
+        except BlockingIOError:
+            self._give_pipe_back()
+        except OSError:
+            self._source.broken()
+        else:
+            self._source.side.octets += taken
+            if taken:
+                self.push()
+            else:
+                self._give_pipe_back()
+                self._reactor.removeReader(self._source)
+                self._source.side.read_ended()
 
     def push(self) -> None:
         """Pass on what is held; wait for room when the sink takes no more."""
@@ -138,6 +147,9 @@ class _Direction:
         except BlockingIOError:
             self._wait_for_room()
             return
+        except OSError:
+            self._sink.broken()
+            return
         self._give_pipe_back()
         if self._is_waiting_for_room:
             self._is_waiting_for_room = False
@@ -149,13 +161,17 @@ class _Direction:
         pipe, self._pipe = self._pipe, None
         self._in_pipe, self._copied = 0, b""
         if pipe is not None:
-            pipe.close()
+            self._pool.discard(pipe)
 
-    def _fill(self, pipe: Pipe) -> int:
-        try:
-            return os.splice(self._source.fileno(), pipe.write_end, PIPE_OCTETS, flags=_FLAGS)
-        except BlockingIOError:
-            return -1
+    def _take(self) -> int:
+        """Take what waits, into a pipe if there is one; returns how much: none at the end."""
+        self._pipe = self._pool.take()
+        source = self._source.fileno()
+        if self._pipe is None:
+            self._copied = os.read(source, _COPY_OCTETS)
+            return len(self._copied)
+        self._in_pipe = os.splice(source, self._pipe.write_end, PIPE_OCTETS, flags=_FLAGS)
+        return self._in_pipe
 
     def _wait_for_room(self) -> None:
         if not self._is_waiting_for_room:
@@ -186,20 +202,9 @@ class KernelSplice(Joint):
         self._sockets: tuple[_Socket, ...] = ()
         self._undrained = 2
 
-    def attempt(self, side: Side, move: Any) -> None:
-        """Move bytes; a broken connection ends the session."""
-        try:
-            move()
-        except OSError:
-            self.broken(side)
-
     def broken(self, side: Side) -> None:
-        """A connection broke under our hands."""
-        self._closed_by = self._closed_by or side.name + "-lost"
-        self._stop_moving()
-        for each in (self.client, self.backend):
-            self._close(each)
-        self._bound_flushing()
+        """This side's connection broke under our hands."""
+        self.end(side.name + "-lost")
 
     def _begin(self) -> None:
         for side in (self.client, self.backend):
@@ -208,7 +213,7 @@ class KernelSplice(Joint):
 
     def _drained(self) -> None:
         self._undrained -= 1
-        if self._undrained or self._closed_by:
+        if self._undrained or self.is_ending:
             return
         client, backend = (
             _Socket(self, side, side.peer.transport.getHandle().fileno())  # type: ignore[attr-defined]
@@ -233,4 +238,6 @@ class KernelSplice(Joint):
 
     def _pass_end_on(self, side: Side) -> None:
         handle = side.peer.transport.getHandle()
-        handle.shutdown(socket.SHUT_WR)  # type: ignore[attr-defined]
+        # A connection that was reset meanwhile is noticed by its own reader.
+        with contextlib.suppress(OSError):
+            handle.shutdown(socket.SHUT_WR)  # type: ignore[attr-defined]

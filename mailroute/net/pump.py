@@ -23,6 +23,8 @@ class Pump(Joint):
         for side in (self.client, self.backend):
             if side.peer.is_connected:
                 side.peer.transport.unregisterProducer()
+                # The other side's close_notify has to be seen; its bytes go nowhere.
+                side.peer.resume_reading()
 
     def _pass_end_on(self, side: Side) -> None:
         side.peer.transport.unregisterProducer()

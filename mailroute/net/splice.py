@@ -27,6 +27,9 @@ class Splicer:
         try:
             joint.start()
             return await joint.finished
+        except Exception:
+            joint.end("error")
+            raise
         finally:
             self.joints.discard(joint)
 
