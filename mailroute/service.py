@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
@@ -51,6 +52,8 @@ class MailrouteService(Service):
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: list[Listener] = []
         self._ports: list[Any] = []
+        self.reopen_log: Callable[[], None] = lambda: None
+        """What SIGUSR1 calls, and SIGHUP before anything else; raises OSError."""
 
     def check(self) -> list[str]:
         """Try the table and the files; returns warnings, raises ConfigurationError."""
@@ -101,6 +104,7 @@ class MailrouteService(Service):
             self._ports.append(self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory))
         self._unbind()
         self._on_signal(signal.SIGHUP, self.reload)
+        self._on_signal(signal.SIGUSR1, self.rotate_log)
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, say goodbye, let joined sessions end, close what is left."""
@@ -112,6 +116,7 @@ class MailrouteService(Service):
 
         What is broken keeps its old content and is named in the log.
         """
+        self.rotate_log()
         if isinstance(self._source, FileTable):
             try:
                 self._source.reload()
@@ -126,6 +131,13 @@ class MailrouteService(Service):
         self._connector.contexts.clear()
         self._cache.drop()
         self._log.info("reloaded: cache dropped, mapping file and certificates read")
+
+    def rotate_log(self) -> None:
+        """Go on in a new log file, for whoever moved the old one away."""
+        try:
+            self.reopen_log()
+        except OSError as error:
+            self._log.error("the log cannot be reopened: {error}; it goes on", error=error)
 
     # -- starting ------------------------------------------------------------------------
 
