@@ -52,6 +52,7 @@ class Settings:
     """What a test may want otherwise."""
 
     hide_auth_errors: bool = False
+    east_hosts: tuple[str, ...] = (EAST[0],)
     retries: int = 0
     max_connections: int = 10
     max_attempts: int = 3
@@ -146,8 +147,8 @@ class World:
     def _destinations(self) -> dict[str, Destination]:
         hide = self.settings.hide_auth_errors
         return {
-            name: Destination(name, {"imap": Backend((host,), port, TLSMode.PLAIN)}, hide)
-            for name, (host, port) in (("east", EAST), ("west", WEST))
+            name: Destination(name, {"imap": Backend(hosts, 143, TLSMode.PLAIN)}, hide)
+            for name, hosts in (("east", self.settings.east_hosts), ("west", (WEST[0],)))
         }
 
 
