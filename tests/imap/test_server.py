@@ -36,12 +36,13 @@ class ImapServerLawsTests(ServerLaws, SynchronousTestCase):
         b"XOAUTH2", b" ", b"\r\n", b"\n", b"{3}\r\n", b"{3+}\r\n", b"{5000+}\r\n", b'"al\\"ice" ',
         b"alice ", b"secret", b"*\r\n", b"=", b"AGFsaWNlAHNlY3JldA==\r\n", b"STARTTLS\r\n",
         b"LOGOUT\r\n", b"ID ", b"NIL", b"(", b")", b'"x"', b"a NOOP\r\n", b"abc", b"GET / HTTP/1",
-        b"\x16\x03\x01", b"\0",
+        b"\x16\x03\x01", b"\0", b"a LOGIN {3}\r\n", b"a ID ({3+}\r\n", b"b AUTHENTICATE PLAIN\r\n",
     ]  # fmt: skip
     login_commands: ClassVar[list[bytes]] = [
         b"a LOGIN alice " + SECRET + b"\r\n",
         b'a LOGIN "alice" "' + SECRET + b'"\r\n',
         b"a LOGIN {5+}\r\nalice {%d+}\r\n" % len(SECRET) + SECRET + b"\r\n",
+        b"a LOGIN {5}\r\nalice {%d}\r\n" % len(SECRET) + SECRET + b"\r\n",
         b"a AUTHENTICATE PLAIN " + IR + b"\r\n",
         b"a AUTHENTICATE PLAIN\r\n" + IR + b"\r\n",
         b"a AUTHENTICATE LOGIN\r\nYWxpY2U=\r\n" + base64.b64encode(SECRET) + b"\r\n",

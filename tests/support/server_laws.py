@@ -75,7 +75,7 @@ class ServerLaws:
             dialogue = self.make(policy(), True)
             dialogue.start()
             events = dialogue.receive_data(prefix)
-            for _ in range(200):
+            for _ in range(2 * HELD_BOUND // 1024):
                 if dialogue.full or any(isinstance(event, Close) for event in events):
                     break
                 events = dialogue.receive_data((filler * 1024)[:1024])
