@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure as Caught
+from zope.interface import implementer
 
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Close, Event, Login, Rejected, Response, Verdict, Write
@@ -39,13 +41,15 @@ class House:
     """Given instead of looking at the password."""
     trailing: bytes = b""
     """Said in the same breath as an acceptance."""
+    tls: object = None
+    """Begins every connection with a handshake, where it is set."""
     visits: list[Visit] = field(default_factory=list)
     when_asked: Callable[[], None] = lambda: None
     """Called when a login has arrived, before it is answered."""
 
     def accept(self) -> Visit:
         """A new connection."""
-        self.visits.append(Visit(self))
+        self.visits.append(Visit(self) if self.tls is None else SecureVisit(self))
         return self.visits[-1]
 
     @property
@@ -60,7 +64,7 @@ class Visit(Protocol):
     transport: Any
 
     def __init__(self, house: House) -> None:
-        self._house = house
+        self.house = house
         policy = Policy((Plain(), Toy()), starttls=False)
         self._dialogue: ImapServer | None = ImapServer(policy, True, 3, Greeting())
         self._verifier = ToyVerifier(house.secrets, Accepted(CAPABILITIES))
@@ -110,14 +114,14 @@ class Visit(Protocol):
 
     def _asked(self, login: Login) -> None:
         self.logins.append(login)
-        self._house.when_asked()
+        self.house.when_asked()
         if not self._goes_on("login"):
             return
-        if self._house.verdict is not None:
-            self._conclude(self._house.verdict)
+        if self.house.verdict is not None:
+            self._conclude(self.house.verdict)
         elif login.mechanism == "PLAIN":
             given = plain.decode(login.initial_response or b"")
-            right = self._house.secrets.get(given.identity.authcid)
+            right = self.house.secrets.get(given.identity.authcid)
             self._conclude(Accepted(CAPABILITIES) if right == given.secret else WRONG)
         else:
             self._step(self._verifier.begin(login))
@@ -135,10 +139,21 @@ class Visit(Protocol):
         if isinstance(verdict, Accepted):
             self.joined += self._dialogue.trailing_data
             self._dialogue = None
-            if self._house.trailing:
-                self.say(self._house.trailing)
+            if self.house.trailing:
+                self.say(self.house.trailing)
 
     def _goes_on(self, step: str) -> bool:
-        if self._house.leaves_at == step:
+        if self.house.leaves_at == step:
             self.hang_up()
-        return step not in (self._house.leaves_at, self._house.silent_at)
+        return step not in (self.house.leaves_at, self.house.silent_at)
+
+
+@implementer(IHandshakeListener)
+class SecureVisit(Visit):
+    """A connection that begins with a handshake."""
+
+    def connectionMade(self) -> None:
+        self.transport.startTLS(self.house.tls)
+
+    def handshakeCompleted(self) -> None:
+        super().connectionMade()

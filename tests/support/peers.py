@@ -20,8 +20,9 @@ from mailroute.imap.server import Greeting, ImapServer
 from mailroute.net.connector import Connector
 from mailroute.net.listener import Listener, Room, Terms
 from mailroute.net.splice import Splicer
+from mailroute.net.tls import TLSSide
 from mailroute.offer import Policy
-from mailroute.route import Backend, Origin, Route, TLSMode
+from mailroute.route import Backend, Origin, Route, TLSMode, Trust
 from mailroute.routing import Destination, Router, RoutingPolicy
 from mailroute.sasl.plain import Plain
 from mailroute.server_dialogue import ServerDialogue
@@ -29,6 +30,7 @@ from mailroute.session import Surroundings
 from mailroute.tables.contract import Row
 from tests.support.backends import House
 from tests.support.local_reactor import LocalConnection, LocalReactor, Script
+from tests.support.secured import SecureScript, trusting_client
 from tests.support.tables import MemoryTable
 from tests.support.toy import Toy
 
@@ -53,6 +55,10 @@ class Settings:
 
     hide_auth_errors: bool = False
     east_hosts: tuple[str, ...] = (EAST[0],)
+    front: TLSSide | None = None
+    """Our certificate towards clients: then TLS comes before the greeting."""
+    trust: Trust | None = None
+    """Then the houses are reached over TLS."""
     retries: int = 0
     max_connections: int = 10
     max_attempts: int = 3
@@ -86,7 +92,7 @@ class World:
 
     def connect(self) -> tuple[Script, LocalConnection]:
         """A client that has heard the greeting, and its session's transport."""
-        client = Script()
+        client = SecureScript(trusting_client()) if self.settings.front else Script()
         _, accepted = self.reactor.join(client, self.listener.buildProtocol(None))
         self.reactor.settle()
         assert client.take().startswith(b"* OK "), "no greeting"
@@ -118,10 +124,11 @@ class World:
         def make_dialogue() -> ServerDialogue:
             return ImapServer(policy, False, self.settings.max_attempts, Greeting())
 
+        front = self.settings.front
         return Terms(
             protocol="imap",
-            tls_mode=TLSMode.PLAIN,
-            tls=None,
+            tls_mode=TLSMode.IMPLICIT if front else TLSMode.PLAIN,
+            tls=front,
             make_dialogue=make_dialogue,
             full=replies.FULL,
             max_connections=self.settings.max_connections,
@@ -145,9 +152,10 @@ class World:
         )
 
     def _destinations(self) -> dict[str, Destination]:
-        hide = self.settings.hide_auth_errors
+        hide, trust = self.settings.hide_auth_errors, self.settings.trust
+        mode = TLSMode.IMPLICIT if trust else TLSMode.PLAIN
         return {
-            name: Destination(name, {"imap": Backend(hosts, 143, TLSMode.PLAIN)}, hide)
+            name: Destination(name, {"imap": Backend(hosts, 143, mode, trust or Trust())}, hide)
             for name, hosts in (("east", self.settings.east_hosts), ("west", (WEST[0],)))
         }
 
