@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable
 
@@ -37,14 +38,12 @@ class Talk:
         while self._file.read1(65536):
             pass
 
-    def read_into(self, buffer: memoryview) -> None:
-        """Fill the buffer.  Raises EOFError at the end of the stream."""
-        at = 0
-        while at < len(buffer):
-            count = self._file.readinto1(buffer[at:])
-            if not count:
-                raise EOFError
-            at += count
+    def reset(self) -> None:
+        """End by a reset."""
+        reset_on_close(self.socket)
+        # The file holds on to the socket.
+        self._file.close()
+        self.socket.close()
 
 
 Script = Callable[[Talk], None]
@@ -107,3 +106,70 @@ def accept_login(talk: Talk) -> None:
     talk.say(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] scripted\r\n")
     tag = talk.line().split()[0]
     talk.say(tag + b" OK [CAPABILITY IMAP4rev1] scripted login\r\n")
+
+
+GREETINGS = {
+    "imap": b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2] scripted\r\n",
+    "pop3": b"+OK scripted\r\n",
+    "submission": b"220 scripted ESMTP\r\n",
+}
+OFFERS = {
+    "imap": b"",
+    "pop3": b"+OK\r\nSASL PLAIN\r\n.\r\n",
+    "submission": b"250-scripted\r\n250 AUTH PLAIN\r\n",
+}
+
+
+def until_login(talk: Talk, protocol: str) -> bytes:
+    """Play the part before the login; return the command in which mailroute logs in."""
+    talk.say(GREETINGS[protocol])
+    if OFFERS[protocol]:
+        talk.line()
+        talk.say(OFFERS[protocol])
+    return talk.line()
+
+
+def relay_to(port: int) -> Script:
+    """A script that passes everything to a real server and back."""
+
+    def script(talk: Talk) -> None:
+        with socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS) as server:
+            back = threading.Thread(target=_copy, args=(server, talk.socket), daemon=True)
+            back.start()
+            _copy(talk.socket, server)
+            back.join()
+
+    return script
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    """Pass octets on until the source ends, then the end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """Let the close be a reset instead of an orderly end."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class BlackHole:
+    """An address whose queue is full: the kernel answers no attempt to connect to it."""
+
+    def __init__(self, address: str = LOOPBACK, port: int = 0) -> None:
+        self._listening = socket.create_server((address, port), backlog=0)
+        self.port = int(self._listening.getsockname()[1])
+        self._fillers: list[socket.socket] = []
+        for _ in range(3):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex((address, self.port))
+            self._fillers.append(filler)
+
+    def close(self) -> None:
+        """Be an ordinary closed port."""
+        for each in (self._listening, *self._fillers):
+            each.close()
