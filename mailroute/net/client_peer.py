@@ -58,7 +58,7 @@ class ClientPeer(Peer):
 
     def shut_down(self) -> None:
         """Say goodbye to a client that is not joined yet."""
-        self._say(lambda dialogue: dialogue.shut_down())
+        self._end("shutting-down", lambda dialogue: dialogue.shut_down())
 
     def _grant_time(self) -> None:
         if self.is_open:
@@ -70,12 +70,15 @@ class ClientPeer(Peer):
             self._resume_if_drained()
 
     def _out_of_time(self) -> None:
+        self._end("timeout", lambda dialogue: dialogue.timed_out())
+
+    def _end(self, why: str, speak: Callable[[ServerDialogue], list[Event]]) -> None:
         if self._tls_first:
             # In the middle of a handshake there are no words.
-            self.closed_because = self.closed_because or "timeout"
+            self.closed_because = self.closed_because or why
             self._abort()
         else:
-            self._say(lambda dialogue: dialogue.timed_out())
+            self._say(speak)
 
     def _end_of_dialogue(self, reason: Caught) -> None:
         if not self.closed_because:

@@ -96,7 +96,7 @@ class Joint(ABC):
         from_backend = self.backend.peer.join(self.backend)
         if not was_open:
             # A connection that ended a moment before the verdict is not to be joined.
-            self.end("error")
+            self.end(self.client.peer.closed_because or "backend")
             return
         if from_backend:
             self.backend.received(from_backend)

@@ -152,8 +152,14 @@ class Visit(Protocol):
 class SecureVisit(Visit):
     """A connection that begins with a handshake."""
 
+    requested_name: str | None = None
+    has_shaken_hands = False
+
     def connectionMade(self) -> None:
         self.transport.startTLS(self.house.tls)
 
     def handshakeCompleted(self) -> None:
+        self.has_shaken_hands = True
+        name = self.transport.getHandle().get_servername()
+        self.requested_name = name.decode() if name else None
         super().connectionMade()
