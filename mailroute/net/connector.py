@@ -51,7 +51,7 @@ class Connector:
         deadline = self._reactor.seconds() + self._seconds
         failures: list[Failure] = []
         for attempt in range(1 + self._retries):
-            if attempt:
+            if attempt and self._reactor.seconds() < deadline:
                 await deferLater(self._reactor, random.uniform(*JITTER_SECONDS))  # noqa: S311
             for number, host in enumerate(route.backend.hosts):
                 left = deadline - self._reactor.seconds()
