@@ -123,6 +123,12 @@ class Daemon:
         """What it logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def defects(self) -> list[str]:
+        """The tracebacks in the log, each with the line before it."""
+        before, *found = self.log_text().split("Traceback (most recent call last)")
+        lines = [before.rstrip().rpartition("\n")[2] for before in (before, *found)]
+        return [f"{line}\n{text[:2000]}" for line, text in zip(lines, found, strict=False)]
+
     def await_log(self, text: str, times: int = 1) -> None:
         """Wait until the log has this text so many times.  Raises TimeoutError."""
         if not poll(lambda: self.log_text().count(text) >= times, PATIENCE_SECONDS):
