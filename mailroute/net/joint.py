@@ -3,7 +3,7 @@
 Nothing of ours is ever written into a joined stream; it ends by close_notify and FIN alone.
 The end of one direction is passed on where the transport can (RFC 9293 half-close), and the
 other direction then has a bounded time without a byte.  TLS cannot close one half in a way that
-mail programs understand: there the other direction simply goes on for that time.
+mail programs understand: there a backend simply goes on for that time, and a client is closed.
 """
 
 from __future__ import annotations
@@ -140,6 +140,11 @@ class Joint(ABC):
             return
         if side.other.can_half_close:
             self._pass_end_on(side.other)
+        elif side is self.backend:
+            # A server that has said its last word waits for none, and a client behind TLS can
+            # only be told by closing.
+            self.end(side.name)
+            return
         self._idle_seconds = min(self._idle_seconds, HALF_CLOSED_SECONDS)
         self._quiet_checks = 0
         self._watch()

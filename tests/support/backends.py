@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure as Caught
 from zope.interface import implementer
@@ -43,6 +43,8 @@ class House:
     """Said in the same breath as an acceptance."""
     tls: object = None
     """Begins every connection with a handshake, where it is set."""
+    stays: bool = False
+    """Goes on speaking after the other side has finished, where the transport can."""
     visits: list[Visit] = field(default_factory=list)
     when_asked: Callable[[], None] = lambda: None
     """Called when a login has arrived, before it is answered."""
@@ -58,6 +60,7 @@ class House:
         return self.visits[-1]
 
 
+@implementer(IHalfCloseableProtocol)
 class Visit(Protocol):
     """One connection to a house."""
 
@@ -73,6 +76,7 @@ class Visit(Protocol):
         self.joined = b""
         """What came behind the accepted login."""
         self.lost: Caught | None = None
+        self.has_heard_the_end = False
 
     def connectionMade(self) -> None:
         if self._goes_on("greeting") and self._dialogue is not None:
@@ -86,6 +90,14 @@ class Visit(Protocol):
 
     def connectionLost(self, reason: Caught = None) -> None:  # type: ignore[assignment]
         self.lost = reason
+
+    def readConnectionLost(self) -> None:
+        self.has_heard_the_end = True
+        if not self.house.stays:
+            self.hang_up()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half is closed."""
 
     def say(self, data: bytes) -> None:
         """Send."""

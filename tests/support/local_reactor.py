@@ -19,7 +19,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.error import TimeoutError as TimedOut
 from twisted.internet.error import UserError
-from twisted.internet.interfaces import IConnector, IHostResolution
+from twisted.internet.interfaces import IConnector, IHalfCloseableProtocol, IHostResolution
 from twisted.internet.protocol import Protocol
 from twisted.protocols import tls
 from twisted.python.failure import Failure
@@ -245,6 +245,7 @@ def _address(host: str, port: int) -> IPv4Address | IPv6Address:
     return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
 
 
+@implementer(IHalfCloseableProtocol)
 class Script(Protocol):
     """The other end, by hand: remembers what it hears, says what the test says."""
 
@@ -256,6 +257,9 @@ class Script(Protocol):
         self._replies = list(replies)
         self.heard = b""
         self.lost: Failure | None = None
+        self.stays = False
+        """Goes on speaking after the other side has finished, where the transport can."""
+        self.has_heard_the_end = False
 
     def connectionMade(self) -> None:
         if self._greeting:
@@ -268,6 +272,14 @@ class Script(Protocol):
 
     def connectionLost(self, reason: Failure = Failure(UserError())) -> None:  # noqa: B008
         self.lost = reason
+
+    def readConnectionLost(self) -> None:
+        self.has_heard_the_end = True
+        if not self.stays:
+            self.leave()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half is closed."""
 
     def say(self, data: bytes) -> None:
         """Send."""
