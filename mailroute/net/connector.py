@@ -11,8 +11,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
@@ -105,8 +106,7 @@ class Connector:
         """A connection; raises Failure when there is none in time."""
         factory: Any = Factory.forProtocol(make_peer)
         factory.noisy = False
-        endpoint = HostnameEndpoint(self._reactor, *address, timeout=seconds)
-        connecting = _leavable(endpoint.connect(factory))
+        connecting = _leavable(self._endpoint(*address, seconds).connect(factory))
         try:
             peer: BackendPeer = await connecting.addTimeout(seconds, self._reactor)
             return peer
@@ -119,6 +119,14 @@ class Connector:
         except (ConnectError, OSError) as error:
             reason = f"{where}: {error}"
         raise Failure(FailureKind.BACKEND_UNREACHABLE, reason)
+
+    def _endpoint(self, host: str, port: int, seconds: float) -> Any:
+        """An address needs no resolver: those threads may be busy with names that hang."""
+        if isIPAddress(host):
+            return TCP4ClientEndpoint(self._reactor, host, port, timeout=seconds)
+        if isIPv6Address(host):
+            return TCP6ClientEndpoint(self._reactor, host, port, timeout=seconds)
+        return HostnameEndpoint(self._reactor, host, port, timeout=seconds)
 
 
 def _leavable(connecting: Deferred[Any]) -> Deferred[Any]:
