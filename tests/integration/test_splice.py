@@ -168,16 +168,14 @@ class SpliceCase:
         async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             backend.setblocking(False)
-            pushed = 0
             quiet_since = reactor.seconds()
             while reactor.seconds() < quiet_since + 0.5:
                 with contextlib.suppress(BlockingIOError):
-                    pushed += backend.send(bytes(65536))
+                    backend.send(bytes(65536))
                     quiet_since = reactor.seconds()
                 await deferLater(reactor, 0)
-            # Beside the pipe there are the kernel's own buffers of the two sockets.
+            # Beside the pipe there are the kernel's own buffers of the client's connection.
             assert self.joint.backend.octets < 16 * PIPE_OCTETS, self.joint.backend.octets
-            assert pushed < 32 * PIPE_OCTETS, pushed
             _reset(client)
             assert (await joined).closed_by == "client-lost"
 

@@ -258,6 +258,18 @@ class HalfCloseTests(JoinedCase):
         self.assertEqual(joined.ended(), ("client", 0, MANY))
         self.end(joined.client)
 
+    def test_last_word_of_a_server(self) -> None:
+        """A client behind TLS cannot be told of a half-close: it is closed, with all it is due."""
+        joined = self.join(True, False)
+        joined.backend.say(b"* BYE\r\n")
+        self.settle()
+        joined.joint.backend.read_ended()
+        self.settle()
+        self.assertEqual(joined.client.take(), b"* BYE\r\n")
+        self.assertIsNotNone(joined.client.lost)
+        self.assertEqual(joined.ended(), ("backend", 0, 7))
+        self.end()
+
     def test_bounded(self) -> None:
         """The other side has a bounded time without a byte, and its whole length."""
         for legs in ((False, False), (False, True)):
