@@ -333,6 +333,22 @@ class FlushTests(JoinedCase):
             joined.client.reset()
             self.end()
 
+    def test_both_stalled(self) -> None:
+        """The same where neither side listens."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            joined.client.transport.pauseProducing()
+            joined.backend.transport.pauseProducing()
+            joined.client.say(noise(9))
+            joined.backend.say(noise(10))
+            self.settle()
+            joined.joint.end("shutdown")
+            self.advance(FLUSH_SECONDS)
+            self.assertEqual(len(joined.world.listener), 0, legs)
+            joined.client.reset()
+            joined.backend.transport.abortConnection()
+            self.end()
+
     def test_value(self) -> None:
         """Totals are a value."""
         self.assertEqual(Totals(1, 2, "client"), Totals(1, 2, "client"))
