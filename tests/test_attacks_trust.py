@@ -130,7 +130,7 @@ class StreamTests(SynchronousTestCase):
             self.assertEqual(visit.hears(), mail)
 
     def test_words_are_no_commands(self) -> None:
-        """After the join nothing is parsed: what reads like an end may be a literal's, or packed."""
+        """After the join nothing is parsed: what reads like an end may stand in a literal."""
         words = (
             b"a LOGOUT\r\n",
             b"a IDLE\r\n",
