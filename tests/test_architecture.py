@@ -50,6 +50,7 @@ TWISTED_TABLES = frozenset(
     for name in (
         "blocking",
         "cached",
+        "colon_file",
         "deadline",
         "mysql",
         "postgres",
