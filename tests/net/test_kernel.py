@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from mailroute.net.kernel import KernelSplice
@@ -230,8 +231,18 @@ class ReadinessTests(KernelCase):
         self.assertIsNotNone(joined.client.lost)
         self.end()
 
+    def test_who_does_not_listen(self) -> None:
+        """A write that fails is the listener's fault, not the speaker's."""
+        joined = self.plain()
+        joined.backend.transport.socket.send(b"x")
+        joined.client.transport.socket.shutdown(socket.SHUT_RD)
+        joined.joint._sockets[1].doRead()  # type: ignore[attr-defined]
+        self.settle()
+        self.assertEqual(joined.ended()[0], "client-lost")
+        self.end()
+
     def test_who_broke(self) -> None:
-        """A write that fails is the reader's fault, not the speaker's."""
+        """The side that breaks off is named."""
         joined = self.plain()
         joined.client.transport.pauseProducing()
         joined.backend.say(noise(12))

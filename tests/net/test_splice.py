@@ -7,6 +7,8 @@ from mailroute.net.kernel import KernelSplice
 from mailroute.net.pump import Pump
 from tests.support.joined import LEGS, JoinedCase
 from tests.support.local_reactor import open_descriptors
+from tests.support.peers import Settings, World, plain_message
+from tests.support.secured import server_tls
 
 
 class SplicerTests(JoinedCase):
@@ -57,4 +59,23 @@ class SplicerTests(JoinedCase):
         self.assertIn("no engine", "\n".join(joined.world.lines()))
         self.assertEqual(len(joined.world.lines("internal-error")), 1)
         self.assertEqual(joined.world.fields("session")["closed_by"], "internal-error")
+        self.end()
+
+    def test_defect_with_a_clinging_client(self) -> None:
+        """The backend is left at once, even where the client does not go."""
+
+        def fail(joint: Joint) -> None:
+            joined_client.transport.pauseProducing()
+            raise RuntimeError("no engine")
+
+        world = World(self.reactor, Settings(front=server_tls(self.issued())))
+        self.world = world
+        joined_client, _ = world.connect()
+        self.patch(Pump, "_begin", fail)
+        joined_client.say(b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
+        self.settle()
+        self.assertIsNone(joined_client.lost)
+        self.assertIsNotNone(world.east.last.lost)
+        joined_client.reset()
+        self.settle()
         self.end()
