@@ -8,7 +8,7 @@ A comma separates values; the values of a repeated key are added to it.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from mailroute.errors import ConfigurationError
@@ -36,14 +36,15 @@ class Content:
 
     def add(self, key: str, value: str) -> None:
         """Add the values of a line to the key."""
-        shard = self._shard(key)
+        shard = self._shards[(hash(key) >> 32) % _SHARDS]
         if key in shard:
             value = f"{shard[key]},{value}"
         shard[key] = self._texts.setdefault(value, value)
 
     def get(self, key: str) -> Values | None:
         """Return the values of a key."""
-        value = self._shard(key).get(key)
+        # Not the bits of the hash by which the dictionaries themselves go.
+        value = self._shards[(hash(key) >> 32) % _SHARDS].get(key)
         return None if value is None else split_values(value)
 
     def seal(self) -> None:
@@ -61,23 +62,18 @@ class Content:
         while self._shards:
             self._shards.pop()
 
-    def _shard(self, key: str) -> dict[str, str]:
-        # Other bits than those by which the dictionaries themselves go.
-        return self._shards[(hash(key) >> 32) % _SHARDS]
-
 
 def split_line(line: str) -> tuple[str, str] | None:
     """Return key and value of a line, None where it has none.  Raises ValueError."""
-    if line.startswith("#"):
+    if line[:1] == "#":
         return None
-    text = line.strip()
-    if not text:
-        return None
-    key, _, value = text.partition(":")
-    key = key.rstrip()
-    if not key:
+    key, colon, value = line.partition(":")
+    key = key.strip()
+    if key:
+        return key, value.strip()
+    if colon:
         raise ValueError("there is no key before the colon")
-    return key, value.lstrip()
+    return None
 
 
 def split_values(value: str) -> Values:
@@ -106,32 +102,58 @@ def load(path: str) -> Content:
     """Read a file.  Raises OSError, and ConfigurationError with file and line of each fault."""
     content = Content()
     complaints: list[str] = []
+    number = 0
     with open(path, "rb") as file:
-        for number, line in enumerate(_lines(file), 1):
-            try:
-                if len(line) > LINE_LIMIT_OCTETS:
-                    raise ValueError(f"the line is longer than {LINE_LIMIT_OCTETS} octets")
-                entry = split_line(line.decode("utf-8"))
-            except UnicodeDecodeError:
-                complaints.append(f"{path}:{number}: the line is not UTF-8 text")
-            except ValueError as error:
-                complaints.append(f"{path}:{number}: {error}")
-            else:
-                if entry is not None:
-                    content.add(*entry)
-            if len(complaints) == _COMPLAINTS_SHOWN:
-                break
+        for lines in _blocks(file):
+            for line in lines:
+                number += 1
+                try:
+                    entry = split_line(line if isinstance(line, str) else _decoded(line))
+                except ValueError as error:
+                    complaints.append(f"{path}:{number}: {error}")
+                    if len(complaints) == _COMPLAINTS_SHOWN:
+                        raise ConfigurationError(complaints) from None
+                else:
+                    if entry is not None:
+                        content.add(*entry)
     if complaints:
         raise ConfigurationError(complaints)
     content.seal()
     return content
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines; of one that is too long the beginning, and nothing after it."""
-    line = file.readline(LINE_LIMIT_OCTETS + 1).removeprefix(codecs.BOM_UTF8)
-    while line:
-        yield line
-        if len(line) > LINE_LIMIT_OCTETS:
+def _blocks(file: BinaryIO) -> Iterator[Sequence[str] | Sequence[bytes]]:
+    """The lines, many at a time; octets where one of them needs a closer look.
+
+    Of a line that is too long its beginning comes, and nothing after it.
+    """
+    rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+    while block := file.read(LINE_LIMIT_OCTETS):
+        whole, line_feed, end = block.rpartition(b"\n")
+        if not line_feed:
+            rest += block
+            if len(rest) > LINE_LIMIT_OCTETS:
+                yield [rest]
+                return
+            continue
+        first = rest + whole
+        rest = end
+        # A block is as long as a line may be: only its first line can be longer.
+        if len(first) > LINE_LIMIT_OCTETS and first.find(b"\n", 0, LINE_LIMIT_OCTETS + 1) < 0:
+            yield [first[: LINE_LIMIT_OCTETS + 1]]
             return
-        line = file.readline(LINE_LIMIT_OCTETS + 1)
+        try:
+            yield first.decode("utf-8").split("\n")
+        except UnicodeDecodeError:
+            yield first.split(b"\n")
+    if rest:
+        yield [rest]
+
+
+def _decoded(line: bytes) -> str:
+    if len(line) > LINE_LIMIT_OCTETS:
+        raise ValueError(f"the line is longer than {LINE_LIMIT_OCTETS} octets")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the line is not UTF-8 text") from None
