@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import architecture
 from tests.support.architecture import ANY, Module, Room
 
-VALUES = frozenset({"errors", "credentials", "route", "events"})
+VALUES = frozenset({"errors", "credentials", "route", "events", "patterns"})
 DIALOGUES = frozenset({"dialogue", "server_dialogue", "client_dialogue"})
 PROTOCOLS = frozenset({"imap", "pop3", "smtp", "managesieve"})
 WAITING = frozenset({"twisted.internet.defer", "twisted.logger"})
@@ -41,7 +41,7 @@ ROOMS = {
         ("tap", "cli", "service", "composition", "observers", "privileges", "demo"), _TOP
     ),
     # Imported by floor 8 alone: no other room lists it.
-    "config": Room(0, frozenset({"errors"})),
+    "config": Room(0, frozenset({"errors", "patterns"})),
 }
 
 # Tables that wait for something outside the process, and what they wait with.
