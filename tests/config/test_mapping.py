@@ -66,7 +66,7 @@ class MappingTests(ConfigurationCase):
         """The source is never guessed."""
         self.complains("mapping.source", "missing", mapping="")
         self.complains(
-            "mapping.source", "sql, file, redis, table", mapping='[mapping]\nsource = "x"'
+            "mapping.source", "sql, file, redis, table", mapping='[mapping]\nsource = "x"\n'
         )
 
     def test_redis(self) -> None:
