@@ -12,7 +12,7 @@ from mailroute.config import model
 from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
-from mailroute.net.connector import Connector
+from mailroute.net.connector import Connector, Dial, Limits
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
 from mailroute.offer import Policy
@@ -108,14 +108,14 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     return complaints
 
 
-def make_connector(configuration: model.Configuration, reactor: Any) -> Connector:
+def make_connector(configuration: model.Configuration, reactor: Any, dial: Dial) -> Connector:
     """What makes connections to backends."""
     server = configuration.server
     return Connector(
         reactor,
+        dial,
         client_dialogue_maker(server.hostname),
-        server.backend_timeout_seconds,
-        server.backend_connect_retries,
+        Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
 

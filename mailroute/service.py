@@ -12,7 +12,7 @@ import socket
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, TimeoutError, maybeDeferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -20,8 +20,11 @@ from mailroute import composition, privileges
 from mailroute.config import model
 from mailroute.errors import ConfigurationError, Failure
 from mailroute.net import sockets
+from mailroute.net.acceptor import Acceptor
+from mailroute.net.dialer import Dialer
 from mailroute.net.joint import FLUSH_SECONDS
 from mailroute.net.listener import Listener, Room, Terms
+from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.protocols import PROTOCOLS
 from mailroute.route import TLSMode
@@ -45,12 +48,14 @@ class MailrouteService(Service):
         self._source = composition.make_source(configuration, reactor)
         self._cache = composition.make_cache(configuration, self._source, reactor)
         self._tls = composition.make_server_tls(configuration)
-        self._connector = composition.make_connector(configuration, reactor)
+        self._poller = Poller(reactor)
+        dialer = Dialer(reactor, self._poller)
+        self._connector = composition.make_connector(configuration, reactor, dialer.dial)
         self._splicer = Splicer(reactor, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: list[Listener] = []
-        self._ports: list[Any] = []
+        self._acceptors: list[Acceptor] = []
 
     def check(self) -> list[str]:
         """Try the table and the files; returns warnings, raises ConfigurationError."""
@@ -68,7 +73,7 @@ class MailrouteService(Service):
     @property
     def addresses(self) -> list[Any]:
         """The addresses that are listened at, in the configuration's order."""
-        return [port.getHost() for port in self._ports]
+        return [acceptor.getHost() for acceptor in self._acceptors]
 
     def privilegedStartService(self) -> None:
         """Bind every socket, all of them or none; raises OSError naming the place."""
@@ -90,6 +95,7 @@ class MailrouteService(Service):
         room = Room(privileges.sessions_within(privileges.raise_descriptor_limit()))
         self._warn_if_crowded(room)
         privileges.drop(self._ids)
+        self._poller.start()
         Deferred.fromCoroutine(self._start_table())
         router = composition.make_router(self._configuration, self._cache, self._reactor)
         around = composition.make_surroundings(
@@ -98,8 +104,8 @@ class MailrouteService(Service):
         for listener, bound in self._bound:
             factory = Listener(self._terms(listener), around, self._reactor, room, self._log)
             self._listeners.append(factory)
-            self._ports.append(self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory))
-        self._unbind()
+            self._acceptors.append(Acceptor(self._poller, self._reactor, bound, factory))
+        self._bound = []
         self._on_signal(signal.SIGHUP, self.reload)
 
     def stopService(self) -> Deferred[None]:
@@ -137,7 +143,7 @@ class MailrouteService(Service):
         return sockets.passed_by_systemd(bind.address, os.environ)
 
     def _unbind(self) -> None:
-        """Close our own descriptors; the reactor has copies of those that it adopted."""
+        """Close what was bound: not everything could be."""
         for _listener, bound in self._bound:
             bound.close()
         self._bound = []
@@ -178,9 +184,9 @@ class MailrouteService(Service):
     # -- ending --------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        stopping = [maybeDeferred(port.stopListening) for port in self._ports]
-        self._ports = []
-        await DeferredList(stopping, consumeErrors=True)
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        self._acceptors = []
         for listener in self._listeners:
             listener.shut_down()
         await self._wait_for_sessions(self._configuration.server.shutdown_grace_seconds)
@@ -189,6 +195,7 @@ class MailrouteService(Service):
         await self._wait_for_sessions(min(FLUSH_SECONDS, GOODBYE_SECONDS))
         await self._close_table()
         self._splicer.close()
+        self._poller.close()
 
     async def _wait_for_sessions(self, seconds: float) -> None:
         until = self._reactor.seconds() + seconds

@@ -8,13 +8,10 @@ connection is made, IPv6 and IPv4 alike (RFC 8305, through Twisted's HostnameEnd
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
 from mailroute.client_dialogue import ClientDialogue
@@ -29,28 +26,39 @@ RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE})
 JITTER_SECONDS = (0.1, 0.3)
 
 MakeDialogue = Callable[[Route, Login, Origin], ClientDialogue]
+Dial = Callable[[str, int, BackendPeer, float], Awaitable[None]]
+"""Connects to host and port within some seconds; raises Failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often."""
+
+    seconds: float
+    """Connect and login together, retries included."""
+    retries: int
+    """Further rounds of addresses."""
 
 
 class Connector:
     """Makes connections to backends."""
 
     def __init__(
-        self, reactor: Any, make_dialogue: MakeDialogue, seconds: float, retries: int
+        self, reactor: Any, dial: Dial, make_dialogue: MakeDialogue, limits: Limits
     ) -> None:
-        """``seconds``: connect and login together; ``retries``: further rounds of addresses."""
         self._reactor = reactor
+        self._dial = dial
         self._make_dialogue = make_dialogue
-        self._seconds = seconds
-        self._retries = retries
+        self._limits = limits
         self.contexts = BackendContexts()
 
     async def connect(
         self, route: Route, login: Login, origin: Origin
     ) -> tuple[BackendPeer, ClientMilestone]:
         """A backend and its first milestone; raises Failure when none could be reached."""
-        deadline = self._reactor.seconds() + self._seconds
+        deadline = self._reactor.seconds() + self._limits.seconds
         failures: list[Failure] = []
-        for attempt in range(1 + self._retries):
+        for attempt in range(1 + self._limits.retries):
             if attempt:
                 await deferLater(self._reactor, random.uniform(*JITTER_SECONDS))  # noqa: S311
             for number, host in enumerate(route.backend.hosts):
@@ -91,23 +99,3 @@ class Connector:
             peer.abandon()
             raise failure
         return peer, Rejected(failure, milestone.words, milestone.untagged)
-
-    async def _dial(self, host: str, port: int, peer: BackendPeer, seconds: float) -> None:
-        factory: Any = Factory.forProtocol(lambda: peer)
-        factory.noisy = False
-        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=seconds)
-        connecting: Deferred[Any] = endpoint.connect(factory)
-        try:
-            await connecting.addTimeout(seconds, self._reactor)
-        except CancelledError:
-            peer.abandon()
-            raise
-        except TimeoutError:
-            reason = f"{host}:{port}: no connection within {seconds:.1f} s"
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
-        except DNSLookupError:
-            reason = f"{host}: the name does not resolve"
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
-        except (ConnectError, OSError) as error:
-            reason = f"{host}:{port}: {error}"
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None

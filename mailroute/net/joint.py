@@ -8,14 +8,15 @@ mail programs understand: there the other direction simply goes on for that time
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure as Caught
 
+from mailroute.net.flow import Flow
 from mailroute.net.peer import Peer
+from mailroute.net.pipes import PipePool
 from mailroute.net.transport import Clock, DelayedCall
 
 HALF_CLOSED_SECONDS = 60.0
@@ -69,10 +70,12 @@ class Side:
         self.joint.side_lost(self, reason)
 
 
-class Joint(ABC):
+class Joint:
     """Two joined peers; ``finished`` fires with the Totals when both connections are gone."""
 
-    def __init__(self, client: Peer, backend: Peer, clock: Clock, idle_seconds: float) -> None:
+    def __init__(
+        self, client: Peer, backend: Peer, clock: Clock, idle_seconds: float, pool: PipePool
+    ) -> None:
         self.client = Side(self, client, "client")
         self.backend = Side(self, backend, "backend")
         self.client.other, self.backend.other = self.backend, self.client
@@ -84,6 +87,11 @@ class Joint(ABC):
         self._quiet_checks = 0
         self._octets_seen = -1
         self._closed_by = ""
+        pipes = pool if client.has_plain_socket and backend.has_plain_socket else None
+        self._flows = tuple(
+            Flow(side, side.peer.transport, side.other.peer.transport, pipes)
+            for side in (self.client, self.backend)
+        )
 
     def start(self) -> None:
         """Join: what each side said behind the login goes first, in order."""
@@ -94,7 +102,8 @@ class Joint(ABC):
         if from_client:
             self.client.received(from_client)
         self._watch()
-        self._begin()
+        for flow in self._flows:
+            flow.start()
 
     def end(self, why: str) -> None:
         """Close both connections: orderly, without a word."""
@@ -104,17 +113,13 @@ class Joint(ABC):
             self._close(side)
         self._bound_flushing()
 
-    @abstractmethod
-    def _begin(self) -> None:
-        """Begin to move bytes both ways."""
+    def broken(self, side: Side) -> None:
+        """One of the two connections broke while bytes of this side were moved."""
+        self.end("connection-error")
 
-    @abstractmethod
     def _stop_moving(self) -> None:
-        """Move no more bytes: the connections are about to be closed."""
-
-    @abstractmethod
-    def _pass_end_on(self, side: Side) -> None:
-        """Tell ``side`` that the other one has finished speaking."""
+        for flow in self._flows:
+            flow.stop()
 
     # -- ends ----------------------------------------------------------------------------
 
@@ -126,7 +131,7 @@ class Joint(ABC):
             self.end(side.name)
             return
         if side.other.can_half_close:
-            self._pass_end_on(side.other)
+            side.other.peer.transport.loseWriteConnection()
         self._idle_seconds = min(self._idle_seconds, HALF_CLOSED_SECONDS)
         self._watch()
 

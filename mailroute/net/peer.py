@@ -220,7 +220,7 @@ class Peer(Protocol):
     def _start_tls(self) -> None:
         if self._tls is None:
             raise RuntimeError("a dialogue asked for TLS where none is configured")
-        self.transport.startTLS(self._tls.creator)
+        self.transport.startTLS(self._tls)
 
     def _distrust(self, failure: Failure) -> None:
         self.closed_because = failure.reason

@@ -57,6 +57,10 @@ class PipePool:
         else:
             pipe.close()
 
+    def discard(self, pipe: Pipe) -> None:
+        """Return a pipe that still holds bytes: it cannot be lent again."""
+        pipe.close()
+
     def close(self) -> None:
         """Close the free pipes."""
         while self._free:
