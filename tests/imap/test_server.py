@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.events import Accepted, Close, Login
+from mailroute.events import Accepted, Close, Event, Login
 from mailroute.imap.server import Greeting, ImapServer
 from mailroute.offer import Policy
 from tests.support.dialogues import assert_transcript, describe, written
@@ -367,3 +367,91 @@ class TranscriptTests(SynchronousTestCase):
         """A goodbye in words, since the streams are not joined yet."""
         self.check("> timeout\nS: * BYE Disconnected for inactivity.\n= Close timeout\n")
         self.check("> stop\nS: * BYE Server is shutting down.\n= Close shutting-down\n")
+
+
+class AttackTests(SynchronousTestCase):
+    """Clients that mean no good."""
+
+    def events(self, *sent: bytes, secure: bool = True) -> list[Event]:
+        """All that comes of these pieces."""
+        dialogue = make(secure=secure)
+        dialogue.start()
+        return [event for piece in sent for event in dialogue.receive_data(piece)]
+
+    def ends(self, events: list[Event], why: str) -> None:
+        """The session ends for this reason, and no login comes of it."""
+        self.assertEqual(describe(events[-1]), f"Close {why}")
+        self.assertFalse(any(isinstance(event, Login) for event in events))
+
+    def test_literal_beyond_counting(self) -> None:
+        """However long its number is: what follows a refused literal is never a command."""
+        for digits in (b"8192", b"9" * 18, b"9" * 19, b"9" * 5000):
+            head = b"a LOGIN alice {" + digits + b"+}\r\n"
+            self.ends(self.events(head + b"b LOGIN mallory x\r\n"), "literal-too-long")
+        (login,) = self.events(b"a LOGIN {" + b"0" * 30 + b"5+}\r\nalice x\r\n")
+        assert isinstance(login, Login)
+        self.assertEqual(login.initial_response, b"\0alice\0x")
+
+    def test_commands_inside_literals(self) -> None:
+        """What looks like a command inside a literal is a password, however it drips in."""
+        evil = b"x\r\nb LOGOUT\r\nc LOGIN mallory y\r\n"
+        sent = b"a LOGIN alice {%d+}\r\n" % len(evil) + evil + b"\r\n"
+        for pieces in ([sent], [sent[i : i + 1] for i in range(len(sent))]):
+            (login,) = self.events(*pieces)
+            assert isinstance(login, Login)
+            self.assertEqual(login.initial_response, b"\0alice\0" + evil)
+
+    def test_literal_of_another_verb(self) -> None:
+        """The octets of a non-synchronizing literal are gathered for unknown commands too."""
+        events = self.events(b"a FOO {9+}\r\nb LOGOUT\r\r\nc NOOP\r\n")
+        said = written(events).split(b"\r\n")
+        self.assertEqual([line[:5] for line in said], [b"a BAD", b"c OK ", b""])
+
+    def test_command_keeps_its_bound(self) -> None:
+        """Lines and literals of one command share the bound: many small ones are no way round."""
+        for pieces in (
+            [b"a LOGIN"] + [b" {0+}\r\n"] * 2000,
+            [b"a ID ("] + [b'"k" {500+}\r\n' + b"v" * 500] * 20,
+        ):
+            self.assertIn(
+                describe(self.events(b"".join(pieces))[-1]),
+                ("Close literal-too-long", "Close line-too-long"),
+            )
+        self.ends(
+            self.events(b"a LOGIN {4000+}\r\n" + b"x" * 4000 + b" " + b"y" * 4200), "line-too-long"
+        )
+
+    def test_refused_literals_are_counted(self) -> None:
+        """A client that goes on asking for what is refused is sent away, literal or not."""
+        for sent, secure in (
+            (b"a LOGIN alice {6}\r\n", False),
+            (b"a LOGIN alice secret\r\n", False),
+            (b"a AUTHENTICATE PLAIN\r\n", False),
+            (b"a AUTHENTICATE NTLM\r\n", True),
+            (b"a STARTTLS\r\n", True),
+            (b"a SELECT {3}\r\n", True),
+        ):
+            self.ends(self.events(*[sent] * 10, secure=secure), "too-many-bad-commands")
+
+    def test_odd_octets(self) -> None:
+        """Octets beyond ASCII in tag, verb and mechanism are answered, and not reflected."""
+        for sent in (
+            b"\xff NOOP\r\n",
+            b"a \xffNOOP\r\n",
+            b"a NOOP\xff\r\n",
+            b"a AUTHENTICATE PL\xc3\x84IN\r\n",
+            b"a AUTHENTICATE \xff\r\n",
+            "a AUTHENTICATE pla\u0131n\r\n".encode(),
+            b"a LOGIN \xff \xff\r\n",
+            b'a LOGIN "\xff" "\xff"\r\n',
+            b"a AUTHENTICATE PLAIN \xff\r\n",
+            b"a AUTHENTICATE PLAIN\r\n\xff\0\r\n",
+            b"a\x1b[2J NOOP\r\n",
+        ):
+            said = written(self.events(sent))
+            self.assertRegex(said, rb"\A(\+ \r\n)?[a*] (BAD|NO) [ -~]+\r\n\Z", sent)
+
+    def test_tags_are_not_a_way_to_speak(self) -> None:
+        """A tag with a line end or a space in it cannot exist; a long one is not echoed."""
+        self.assertEqual(written(self.events(b"x" * 300 + b" NOOP\r\n")), b"* BAD Invalid tag.\r\n")
+        self.assertEqual(written(self.events(b"a\r* NOOP\r\n")), b"* BAD Invalid tag.\r\n")

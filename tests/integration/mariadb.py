@@ -32,7 +32,10 @@ def _program(name: str) -> str:
 
 
 class MariadbServer:
-    """A server with its own data folder and TLS, and a user ``mailroute`` on loopback."""
+    """A server with its own data folder and a user ``mailroute`` on loopback.
+
+    Its certificate is for ``localhost``, not for the address.
+    """
 
     def __init__(self) -> None:
         self._mariadbd = _program("mariadbd")
@@ -41,7 +44,7 @@ class MariadbServer:
         self.port = free_ports(1)[0]
         self.socket = str(self.folder / "s")
         self._process: subprocess.Popen[bytes] | None = None
-        Authority(self.folder).issue("server", ("localhost", "127.0.0.1"))
+        Authority(self.folder).issue("server", ("localhost",))
         self._config = self.folder / "my.cnf"
         root = os.geteuid() == 0
         self._config.write_text(

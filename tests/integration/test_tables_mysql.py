@@ -224,6 +224,11 @@ class MysqlTests(MysqlCase):
             self.assertLess(time.monotonic(), give_up)
             await self.pause(0.05)
 
+    async def test_session(self) -> None:
+        """The server itself ends a query that nobody waits for any more."""
+        table = await self.serve(query="SELECT @@max_statement_time * 1000 WHERE ? <> ''")
+        self.assertEqual(await table.lookup(Key(ALICE)), Row("20000"))
+
     async def test_no_stale_snapshot(self) -> None:
         """Each lookup sees what was committed before it, also where sessions start otherwise."""
         self.server.execute("SET GLOBAL autocommit = 0")
@@ -327,19 +332,23 @@ class MysqlTests(MysqlCase):
             ({"ssl-mode": "VERIFY_CA", "ssl-ca": ca}, "encrypted"),
             ({"ssl": "verify", "ssl_ca": ca}, "encrypted"),
         ):
-            table = await self.serve(url=self.server.url(**options), query=query)
+            url = self.server.url(**options).replace("127.0.0.1", "localhost")
+            table = await self.serve(url=url, query=query)
             self.assertIsNone(table.check())
             self.assertEqual(await table.lookup(Key(ALICE)), Row(expected), options)
 
     async def test_tls_untrusted(self) -> None:
         """A wrong authority or name is a failure."""
-        ca = str(self.server.folder / "ca.pem")
-        unknown = await self.serve(url=self.server.url(ssl="verify"))
+        url = self.server.url(ssl="verify_ca").replace("127.0.0.1", "localhost")
+        unknown = await self.serve(url=url)
         self.assertIn("cannot be asked", unknown.check() or "")
         self.assertIn("certificate", await self.fails(unknown))
-        url = self.server.url(ssl="verify", ssl_ca=ca).replace("127.0.0.1", "127.0.0.2")
-        misnamed = await self.serve(url=url)
-        self.assertTrue(await self.fails(misnamed))
+        ca = str(self.server.folder / "ca.pem")
+        misnamed = await self.serve(url=self.server.url(ssl="verify", ssl_ca=ca))
+        self.assertIn("127.0.0.1", misnamed.check() or "")
+        self.assertIn("certificate is not valid", await self.fails(misnamed))
+        named = await self.serve(url=self.server.url(ssl="verify_ca", ssl_ca=ca))
+        self.assertIsNone(named.check())
 
     async def test_no_select(self) -> None:
         """A statement without a result is a failure."""

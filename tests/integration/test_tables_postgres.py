@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from mailroute.tables.contract import Key, Row
 from mailroute.tables.postgres import PostgresTable
 from mailroute.tables.sql import make_sql_table
 from mailroute.tables.sql_table import SqlSettings
+from tests.integration.certificates import Authority
 from tests.integration.postgresql import PostgresServer, shared_server
 from tests.tables.contract_tests import ALICE, BOB, TableContract
 
@@ -320,7 +322,7 @@ class PostgresTests(PostgresCase):
         self.assertEqual(await table.lookup(Key(ALICE)), Row("east"))
 
     async def test_tls(self) -> None:
-        """TLS with a verified name; a wrong authority or name is a failure."""
+        """TLS with a verified name."""
         query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND $1 <> ''"
         options = {"sslmode": "verify-full", "sslrootcert": str(self.server.folder / "ca.pem")}
         url = self.server.url(**options)
@@ -328,9 +330,15 @@ class PostgresTests(PostgresCase):
             table = self.make(url=good, query=query)
             self.assertIsNone(table.check())
             self.assertEqual(await table.lookup(Key(ALICE)), Row("true"))
-        table = self.make(url=url.replace("127.0.0.1", "127.0.0.2"), query=query)
+
+    async def test_tls_untrusted(self) -> None:
+        """A certificate of an unknown authority is a failure."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        options = {"sslmode": "verify-ca", "sslrootcert": str(Authority(folder).ca_file)}
+        table = self.make(url=self.server.url(**options))
         self.assertIn("cannot be asked", table.check() or "")
-        await self.fails(table)
+        self.assertIn("certificate", await self.fails(table))
 
     async def test_tls_wrong_name(self) -> None:
         """The name is checked although the address is given to libpq beside it."""

@@ -49,14 +49,18 @@ def describe(event: Event) -> str:
     if isinstance(event, StartTLS):
         return "StartTLS"
     if isinstance(event, Response):
-        return "Response " + ("*" if event.data is None else event.data.decode("latin-1"))
+        return _line("Response", b"*" if event.data is None else event.data)
     if isinstance(event, Challenge):
-        return "Challenge " + event.data.decode("latin-1")
+        return _line("Challenge", event.data)
     if isinstance(event, Accepted):
-        return ("Accepted " + b"|".join(event.words).decode("latin-1")).rstrip()
+        return _line("Accepted", b"|".join(event.words))
     if isinstance(event, Rejected):
         return "Rejected " + event.failure.kind.value
     return "Write"
+
+
+def _line(name: str, octets: bytes) -> str:
+    return f"{name} {octets.decode('latin-1')}".rstrip(" ")
 
 
 def unescape(text: str) -> bytes:
