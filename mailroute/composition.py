@@ -15,6 +15,7 @@ from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
+from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
@@ -108,11 +109,11 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     return complaints
 
 
-def make_connector(configuration: model.Configuration, reactor: Any, dial: Dial) -> Connector:
+def make_connector(configuration: model.Configuration, dial: Dial, clock: Clock) -> Connector:
     """What makes connections to backends."""
     server = configuration.server
     return Connector(
-        reactor,
+        clock,
         dial,
         client_dialogue_maker(server.hostname),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),

@@ -26,6 +26,7 @@ from mailroute.net.joint import FLUSH_SECONDS
 from mailroute.net.listener import Listener, Room, Terms
 from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
+from mailroute.net.ticks import CoarseClock
 from mailroute.protocols import PROTOCOLS
 from mailroute.route import TLSMode
 from mailroute.tables.file import FileTable
@@ -48,10 +49,11 @@ class MailrouteService(Service):
         self._source = composition.make_source(configuration, reactor)
         self._cache = composition.make_cache(configuration, self._source, reactor)
         self._tls = composition.make_server_tls(configuration)
+        self._clock = CoarseClock(reactor)
         self._poller = Poller(reactor)
         dialer = Dialer(reactor, self._poller)
-        self._connector = composition.make_connector(configuration, reactor, dialer.dial)
-        self._splicer = Splicer(reactor, configuration.server.bridge_idle_seconds)
+        self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
+        self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: list[Listener] = []
@@ -102,7 +104,7 @@ class MailrouteService(Service):
             self._configuration, router, self._connector, self._splicer, self._reactor
         )
         for listener, bound in self._bound:
-            factory = Listener(self._terms(listener), around, self._reactor, room, self._log)
+            factory = Listener(self._terms(listener), around, self._clock, room, self._log)
             self._listeners.append(factory)
             self._acceptors.append(Acceptor(self._poller, self._reactor, bound, factory))
         self._bound = []
@@ -157,6 +159,7 @@ class MailrouteService(Service):
             full=PROTOCOLS[listener.protocol].full,
             max_connections=listener.max_connections,
             preauth_seconds=listener.preauth_timeout_seconds,
+            is_verbose=self._configuration.server.log_level == "debug",
         )
 
     async def _start_table(self) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from mailroute.events import Accepted, Rejected
 from mailroute.imap import replies, syntax
-from mailroute.offer import Policy
+from mailroute.offer import Offer, Policy
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.sasl.plain import password_login
 from mailroute.server_dialogue import COMMAND_LIMIT, SASL_LINE_LIMIT, ServerDialogue
@@ -23,12 +24,17 @@ NON_SYNCHRONIZING_LIMIT = 4096
 """RFC 7888 section 5: what LITERAL- allows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Greeting:
     """What an operator may say about this server."""
 
     banner: bytes = replies.DEFAULT_BANNER
     advertise: tuple[str, ...] = DEFAULT_ADVERTISE
+
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """What is advertised, in upper case: the gates ask it too."""
+        return frozenset(name.upper() for name in self.advertise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class ImapServer(ServerDialogue):
     def __init__(self, policy: Policy, secure: bool, max_attempts: int, greeting: Greeting) -> None:
         super().__init__(policy, secure, max_attempts)
         self._greeting = greeting
-        self._extensions = {name.upper() for name in greeting.advertise}
+        self._extensions = greeting.extensions
         self._framing = CommandFraming(self._buffer)
         self._tag = b"*"
 
@@ -198,13 +204,7 @@ class ImapServer(ServerDialogue):
         return _NEEDS_TLS if self._offer.needs_tls else b"NO [CANNOT] LOGIN is disabled."
 
     def _capabilities(self) -> bytes:
-        names = list(self._greeting.advertise)
-        if self._offer.starttls:
-            names.append("STARTTLS")
-        if not self._offer.passwords:
-            names.append("LOGINDISABLED")
-        names += [f"AUTH={mechanism.name}" for mechanism in self._offer.mechanisms]
-        return " ".join(names).encode("ascii")
+        return _capability_list(self._greeting, self._offer)
 
     # -- replies -------------------------------------------------------------------------
 
@@ -248,6 +248,18 @@ class ImapServer(ServerDialogue):
     def _forget(self) -> None:
         self._framing.forget()
         self._exchange = None
+
+
+@lru_cache(maxsize=64)
+def _capability_list(greeting: Greeting, offer: Offer) -> bytes:
+    """Made once for each listener, before and after the handshake."""
+    names = list(greeting.advertise)
+    if offer.starttls:
+        names.append("STARTTLS")
+    if not offer.passwords:
+        names.append("LOGINDISABLED")
+    names += [f"AUTH={mechanism.name}" for mechanism in offer.mechanisms]
+    return " ".join(names).encode("ascii")
 
 
 _NEEDS_TLS = b"NO [PRIVACYREQUIRED] Use STARTTLS first."

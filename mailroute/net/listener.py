@@ -7,7 +7,7 @@ client left, or a defect of ours.
 
 from __future__ import annotations
 
-import base64
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +48,8 @@ class Terms:
     """What a client hears when there is no room."""
     max_connections: int
     preauth_seconds: float
+    is_verbose: bool = False
+    """Whether events of the debug level are wanted."""
 
 
 class Listener(Factory):
@@ -65,6 +67,7 @@ class Listener(Factory):
         self._log = log
         self._sessions: dict[ClientPeer, Session] = {}
         self._refused = 0
+        self._is_verbose = terms.is_verbose
 
     def __len__(self) -> int:
         """How many sessions there are."""
@@ -92,7 +95,7 @@ class Listener(Factory):
 
     def _begin(self, peer: ClientPeer) -> None:
         origin = _origin(self._terms.protocol, peer.transport)
-        journal = Journal(origin, self._clock, self._log)
+        journal = Journal(origin, self._clock, self._log, self._is_verbose)
         session = Session(peer, origin, self._around, journal)
         self._sessions[peer] = session
         self._room.left -= 1
@@ -140,10 +143,15 @@ class _Refusal(Protocol):
         self.transport.loseConnection()
 
 
+# Unique among all processes of all nodes for as long as logs are kept.
+_PROCESS = os.urandom(6).hex()
+_numbers = itertools.count(1)
+
+
 def _origin(protocol: str, transport: Transport) -> Origin:
     client, server = transport.getPeer(), transport.getHost()
     return Origin(
-        session_id=base64.b32encode(os.urandom(10)).decode("ascii").lower(),
+        session_id=f"{_PROCESS}{next(_numbers):05x}",
         protocol=protocol,
         client_ip=getattr(client, "host", "unix"),
         client_port=getattr(client, "port", 0),

@@ -152,17 +152,21 @@ class Peer(Protocol):
     # -- the session's side --------------------------------------------------------------
 
     def perform(self, events: list[Event]) -> None:
-        """Carry out what the dialogue asks for."""
-        for event in events:
-            if isinstance(event, Write):
-                self._write(event.data)
-            elif isinstance(event, StartTLS):
-                self._start_tls()
-            elif isinstance(event, Close):
-                self.close(event.why)
-            else:
-                self._milestone_reached()
-                self._deliver(event)
+        """Carry out what the dialogue asks for; what it writes at once is sent at once."""
+        if not events:
+            return
+        data = b"".join([event.data for event in events if type(event) is Write])
+        if data:
+            self._write(data)
+        # Only writes may stand before the last event of a list.
+        last = events[-1]
+        if isinstance(last, StartTLS):
+            self._start_tls()
+        elif isinstance(last, Close):
+            self.close(last.why)
+        elif not isinstance(last, Write):
+            self._milestone_reached()
+            self._deliver(last)
 
     def close(self, why: str) -> None:
         """End the connection in an orderly way, after what was written."""

@@ -23,7 +23,7 @@ class Clock(Protocol):
         """Seconds since some fixed moment."""
 
     def callLater(
-        self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object
+        self, delay: float, callable: Callable[..., object], *args: object
     ) -> DelayedCall:
         """Call something after this many seconds."""
 
