@@ -51,7 +51,7 @@ class MailrouteService(Service):
         self._tls = composition.make_server_tls(configuration)
         self._clock = CoarseClock(reactor)
         self._poller = Poller(reactor)
-        dialer = Dialer(reactor, self._poller)
+        dialer = Dialer(reactor, self._clock, self._poller)
         self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
         self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IResolutionReceiver
@@ -19,6 +19,7 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.net.poller import Poller
 from mailroute.net.stream import Stream
 from mailroute.net.tls import is_address
+from mailroute.net.transport import Clock
 
 PATIENCE_SECONDS = 2.0
 """For one of several addresses of a name."""
@@ -27,16 +28,18 @@ PATIENCE_SECONDS = 2.0
 class Dialer:
     """Makes TCP connections."""
 
-    def __init__(self, reactor: Any, poller: Poller) -> None:
+    def __init__(self, reactor: Any, clock: Clock, poller: Poller) -> None:
+        """``reactor`` resolves names; ``clock`` may be a coarse one."""
         self._reactor = reactor
+        self._clock = clock
         self._poller = poller
 
     async def dial(self, host: str, port: int, protocol: Any, seconds: float) -> None:
         """Connect ``protocol``; raises Failure (BACKEND_UNREACHABLE) within ``seconds``."""
         addresses = [host] if is_address(host) else await self._resolve(host, seconds)
-        until = self._reactor.seconds() + seconds
+        until = self._clock.seconds() + seconds
         for number, address in enumerate(addresses):
-            left = until - self._reactor.seconds()
+            left = until - self._clock.seconds()
             is_last = number == len(addresses) - 1
             patience = left if is_last else min(left, PATIENCE_SECONDS)
             try:
@@ -50,7 +53,7 @@ class Dialer:
         attempt = Attempt(self._poller, address, port)
         if attempt.waiting is not None:
             try:
-                await attempt.waiting.addTimeout(max(seconds, 0), self._reactor)
+                await attempt.waiting.addTimeout(max(seconds, 0), cast(Any, self._clock))
             except TimeoutError:
                 attempt.give_up()
                 reason = f"{attempt.where}: no connection within {seconds:.1f} s"
@@ -64,7 +67,7 @@ class Dialer:
         receiver = _Addresses()
         self._reactor.nameResolver.resolveHostName(receiver, host)
         try:
-            await receiver.complete.addTimeout(seconds, self._reactor)
+            await receiver.complete.addTimeout(seconds, cast(Any, self._clock))
         except TimeoutError:
             reason = f"{host}: the name was not resolved within {seconds:.1f} s"
             raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None

@@ -127,7 +127,10 @@ class Joint:
         """This side has finished speaking; the other may go on."""
         side.has_finished = True
         self._closed_by = self._closed_by or side.name
-        if side.other.has_finished:
+        # A server that has finished is done with the session; where that cannot be passed on as
+        # the end of one half, it is passed on as the end of the connection.
+        is_over = side is self.backend and not self.client.can_half_close
+        if side.other.has_finished or is_over:
             self.end(side.name)
             return
         if side.other.can_half_close:

@@ -31,6 +31,10 @@ class Timer:
         """Never make it."""
         self._bucket.pop(self, None)
 
+    def active(self) -> bool:
+        """Whether it is still to be made (Deferred.addTimeout asks)."""
+        return self in self._bucket
+
     def expire(self) -> None:
         """Make it."""
         self._call(*self._arguments)
