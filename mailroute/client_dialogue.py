@@ -107,6 +107,10 @@ class ClientDialogue(Dialogue):
         if own is not None:
             self._write_response(own)
             return
+        if self._require_login().mechanism == "PLAIN":
+            # RFC 4616 knows none, and a client of a password command could not answer it.
+            self._fail(FailureKind.BACKEND_MISBEHAVED, "a challenge behind the whole of PLAIN")
+            return
         try:
             challenge = Challenge(exchange.decode(text))
         except BadMessage:

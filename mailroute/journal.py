@@ -62,7 +62,10 @@ def _value(value: object) -> str:
     if type(value) is int:
         return str(value)
     text = f"{value:.3f}" if type(value) is float else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    if _PLAIN.fullmatch(text):
+        return text
+    # Without a "=" it holds no pair, not even for a pattern that knows nothing of strings.
+    return json.dumps(text).replace("=", "\\u003d")
 
 
 def _address(ip: str, port: int) -> str:
@@ -72,7 +75,7 @@ def _address(ip: str, port: int) -> str:
 class Journal:
     """The story of one session."""
 
-    def __init__(self, origin: Origin, clock: Clock, log: Logger, is_verbose: bool = False) -> None:
+    def __init__(self, origin: Origin, clock: Clock, log: Logger, is_verbose: bool = True) -> None:
         """``is_verbose``: whether anybody wants events of the debug level."""
         self._origin = origin
         self._is_verbose = is_verbose
@@ -112,7 +115,9 @@ class Journal:
         fields["destination"] = route.destination
         self._emit(LogLevel.debug, "login", fields)
 
-    def ended(self, closed_by: str, from_client: int = 0, from_backend: int = 0) -> None:
+    def ended(
+        self, closed_by: str, from_client: int = 0, from_backend: int = 0, detail: str = ""
+    ) -> None:
         """The session is over; octets are those of the joined stream."""
         fields = self._start()
         fields["tls"] = self._tls.version if self._tls else "-"
@@ -124,6 +129,8 @@ class Journal:
         fields["seconds"] = self._clock.seconds() - self._began
         fields["in"] = from_client
         fields["out"] = from_backend
+        if detail:
+            fields["detail"] = detail[:_DETAIL_LIMIT]
         self._emit(LogLevel.info, "session", fields)
 
     def broke(self, where: str) -> None:

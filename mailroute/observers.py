@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,6 +12,9 @@ from typing import TextIO, cast
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
+
+LOG_MODE = 0o640
+"""Of a new log file: it names users."""
 
 
 class Output:
@@ -21,16 +25,30 @@ class Output:
         self._file: LogFile | None = None
         if path and path != "-":
             # Rotation is logrotate's: it moves the file and has it reopened.
-            self._file = LogFile.fromFullPath(path, rotateLength=None, defaultMode=0o640)
+            self._file = LogFile.fromFullPath(path, rotateLength=None, defaultMode=LOG_MODE)
+            self._opened = os.stat(self._file.path)
 
     def stream(self) -> TextIO:
         """Where to write."""
         return self._file or sys.stdout  # type: ignore[return-value]
 
     def reopen(self) -> None:
-        """Go on in a new file where the old one was moved away."""
-        if self._file is not None:
-            self._file.reopen()
+        """Go on in a new file where the old one was moved away.
+
+        Raises OSError where no file can be had; the old one is written on then.
+        """
+        if self._file is None or self._is_in_place(self._file.path):
+            return
+        # Tried first: LogFile closes the old file before it opens the new one.
+        os.close(os.open(self._file.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, LOG_MODE))
+        self._file.reopen()
+        self._opened = os.stat(self._file.path)
+
+    def _is_in_place(self, path: str) -> bool:
+        try:
+            return os.path.samestat(os.stat(path), self._opened)
+        except FileNotFoundError:
+            return False
 
 
 def observer(output: Output, level: str, log_format: str) -> ILogObserver:
@@ -86,7 +104,7 @@ def _words(event: LogEvent) -> str:
 def _time(event: LogEvent) -> str:
     """In UTC, to the millisecond (RFC 3339)."""
     seconds = event["log_time"]
-    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}+00:00"
 
 
 @lru_cache(maxsize=4)
@@ -95,5 +113,4 @@ def _second(seconds: int) -> str:
 
 
 def _level(event: LogEvent) -> str:
-    level = event.get("log_level")
-    return "info" if level is None else str(level.name)
+    return str(event["log_level"].name)

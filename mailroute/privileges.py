@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Used when a name is resolved for the first time: loaded now, because Python's own folder may be
+# out of reach once rights are given up, and the resolver then waits for ever.
+import encodings.idna  # noqa: F401
 import grp
 import os
 import pwd

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
@@ -58,6 +59,8 @@ class MailrouteService(Service):
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: list[Listener] = []
         self._acceptors: list[Acceptor] = []
+        self.reopen_log: Callable[[], None] = lambda: None
+        """What SIGUSR1 calls, and SIGHUP before anything else; raises OSError."""
 
     def check(self) -> list[str]:
         """Try the table and the files; returns warnings, raises ConfigurationError."""
@@ -109,6 +112,7 @@ class MailrouteService(Service):
             self._acceptors.append(Acceptor(self._poller, self._reactor, bound, factory))
         self._bound = []
         self._on_signal(signal.SIGHUP, self.reload)
+        self._on_signal(signal.SIGUSR1, self.rotate_log)
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, say goodbye, let joined sessions end, close what is left."""
@@ -120,6 +124,7 @@ class MailrouteService(Service):
 
         What is broken keeps its old content and is named in the log.
         """
+        self.rotate_log()
         if isinstance(self._source, FileTable):
             try:
                 self._source.reload()
@@ -134,6 +139,13 @@ class MailrouteService(Service):
         self._connector.contexts.clear()
         self._cache.drop()
         self._log.info("reloaded: cache dropped, mapping file and certificates read")
+
+    def rotate_log(self) -> None:
+        """Go on in a new log file, for whoever moved the old one away."""
+        try:
+            self.reopen_log()
+        except OSError as error:
+            self._log.error("the log cannot be reopened: {error}; it goes on", error=error)
 
     # -- starting ------------------------------------------------------------------------
 

@@ -8,13 +8,12 @@ that leaves cancels the coroutine wherever it stands; ``finally`` and ``except``
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailroute.credentials import Identity
 from mailroute.errors import Failure
 from mailroute.events import (
-    Accepted,
     Challenge,
     ClientMilestone,
     Login,
@@ -111,6 +110,8 @@ class Session:
         self._origin = origin
         self._around = surroundings
         self._journal = journal
+        self._asked = 0.0
+        """When the present login came."""
         self.is_joined = False
 
     async def run(self) -> None:
@@ -121,34 +122,50 @@ class Session:
         self._journal.ended(totals.closed_by, totals.from_client, totals.from_backend)
 
     async def _admit(self) -> Backend:
-        """Returns with the first accepted login, whose secret dies with this frame."""
+        """Returns with the first accepted login.
+
+        No frame of this loop holds a login: its secret dies with its verdict.
+        """
         while True:
-            login = await self._client.milestone()
-            self._journal.encrypted(self._client.tls_info)
-            if isinstance(login, Response):
-                continue  # An answer to a challenge whose exchange has ended meanwhile.
-            backend, verdict = await self._approach(login)
-            self._client.answer(verdict)
+            backend, verdict = await self._approach(await self._next_login())
+            if backend is None:
+                await self._hold_back()
+            try:
+                self._client.answer(verdict)
+            except BaseException:
+                if backend is not None:
+                    backend.abandon()
+                raise
             if backend is not None:
                 return backend
 
+    async def _next_login(self) -> Login:
+        login = await self._client.milestone()
+        while isinstance(login, Response):
+            # An answer to a challenge whose exchange has ended meanwhile.
+            login = await self._client.milestone()
+        self._asked = self._around.seconds()
+        info = self._client.tls_info
+        self._journal.encrypted(info)
+        if info is not None and info.server_name:
+            self._origin = replace(self._origin, sni=info.server_name)
+        return login
+
     async def _approach(self, login: Login) -> tuple[Backend | None, Verdict]:
         """Route, connect and log in; every failure becomes a rejection."""
-        asked = self._around.seconds()
         attempt = _Attempt(login)
         try:
             backend, verdict = await self._try(attempt)
         except Failure as failure:
-            backend, verdict = None, Rejected(failure)
-        if isinstance(verdict, Accepted) and attempt.route is not None:
-            self._journal.joined(login, attempt.route)
-            return backend, verdict
+            # Not the exception itself: it holds its frames, and they hold the login.
+            backend, verdict = None, Rejected(Failure(failure.kind, failure.reason))
         if isinstance(verdict, Rejected):
             self._journal.rejected(login, attempt.route, verdict.failure)
             if attempt.route is not None and attempt.route.hide_auth_errors:
                 verdict = Rejected(verdict.failure)
-        await self._hold_back(asked)
-        return None, verdict
+        elif attempt.route is not None:
+            self._journal.joined(login, attempt.route)
+        return backend, verdict
 
     async def _try(self, attempt: _Attempt) -> tuple[Backend | None, Verdict]:
         routes, identity = self._around.routes, attempt.login.identity
@@ -181,9 +198,9 @@ class Session:
             return None, step
         return backend, step
 
-    async def _hold_back(self, asked: float) -> None:
+    async def _hold_back(self) -> None:
         """An unknown account, a wrong password and an outage all take the same least time."""
-        elapsed = self._around.seconds() - asked
+        elapsed = self._around.seconds() - self._asked
         left = self._around.auth_failure_delay_seconds - elapsed
         if left > 0:
             await self._around.pause(left)

@@ -54,6 +54,7 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService:
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
+    service.reopen_log = _reopen_log
     log = Logger(namespace="mailroute")
     for warning in warnings:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
@@ -93,4 +94,15 @@ _log_choice: list[tuple[str, str, str]] = []
 def chosen_observer() -> ILogObserver:
     """The observer that the configuration asks for; twistd calls this."""
     path, level, log_format = _log_choice[-1]
-    return observer(Output(path), level, log_format)
+    output = Output(path)
+    _outputs.append(output)
+    return observer(output, level, log_format)
+
+
+_outputs: list[Output] = []
+
+
+def _reopen_log() -> None:
+    """Have the chosen observer go on in a new file; raises OSError."""
+    for output in _outputs:
+        output.reopen()

@@ -78,11 +78,21 @@ class ExchangeTests(Case):
 
     def test_first_message(self) -> None:
         """A challenge that asks for our first message is answered by us, once."""
-        dialogue = Tiny(password("alice", SECRET * 5), False, True)
+        name = "a" * 60
+        dialogue = Tiny(toy_login(name), False, True)
         self.assertEqual(written(dialogue.receive_data(b"hello\n")), b"AUTH\n")
-        answer = base64.b64encode(b"\0alice\0" + SECRET * 5) + b"\n"
+        answer = base64.b64encode(b"n=" + name.encode()) + b"\n"
         self.assertEqual(written(dialogue.receive_data(b"> \n")), answer)
         self.assertEqual(dialogue.receive_data(b"> eA==\n"), [Challenge(b"x")])
+
+    def test_plain_has_no_challenge(self) -> None:
+        """RFC 4616: a backend that asks for more is at fault, and nobody is asked to answer."""
+        dialogue = Tiny(password("alice", SECRET * 5), False, True)
+        dialogue.receive_data(b"hello\n")
+        self.assertEqual(written(dialogue.receive_data(b"> \n"))[-2:], b"=\n")
+        for asked in (dialogue, self.begun()):
+            verdict = rejection(asked.receive_data(b"> eA==\n"))
+            self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED)
 
     def test_relay(self) -> None:
         """The dialogue waits for the client's response; what the backend says meanwhile waits."""
@@ -98,13 +108,13 @@ class ExchangeTests(Case):
 
     def test_not_base64(self) -> None:
         """A challenge that is none is the backend's fault."""
-        verdict = rejection(self.begun().receive_data(b"> !!!\n"))
+        verdict = rejection(self.begun(toy_login("alice")).receive_data(b"> !!!\n"))
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED)
 
     def test_cancelled(self) -> None:
         """Whatever the backend makes of "*": it was the client that gave up, not the backend."""
         for said in (b"BAD\n", b"refused\n", b"no\n"):
-            dialogue = self.begun()
+            dialogue = self.begun(toy_login("alice"))
             dialogue.receive_data(b"> eA==\n")
             self.assertEqual(written(dialogue.respond(None)), b"*\n")
             verdict = rejection(dialogue.receive_data(said))
@@ -112,7 +122,7 @@ class ExchangeTests(Case):
 
     def test_cancelled_and_lost(self) -> None:
         """A backend that goes away instead of answering "*" went away."""
-        dialogue = self.begun()
+        dialogue = self.begun(toy_login("alice"))
         dialogue.receive_data(b"> eA==\n")
         dialogue.respond(None)
         verdict = rejection(dialogue.ended(LOST))
@@ -120,7 +130,7 @@ class ExchangeTests(Case):
 
     def test_late_response(self) -> None:
         """A response that comes after the verdict is not written."""
-        dialogue = self.begun()
+        dialogue = self.begun(toy_login("alice"))
         dialogue.receive_data(b"> eA==\n")
         self.assertIs(rejection(dialogue.timed_out()).failure.kind, FailureKind.BACKEND_TIMED_OUT)
         self.assertEqual(dialogue.respond(b"x"), [])

@@ -249,7 +249,6 @@ class ImapClient(ClientDialogue):
     def _forget(self) -> None:
         self._framing.forget()
         self._capabilities = None
-        self._untagged.clear()
         self._command(State.CAPABILITY, b"CAPABILITY")
 
     def _drop_login(self) -> None:

@@ -28,10 +28,9 @@ class BackendPeer(Peer):
         seconds: float,
     ) -> None:
         """``seconds``: what is left for the backend to say how the login ended."""
-        super().__init__(tls, tls_first)
+        super().__init__(tls, tls_first, clock)
         self._dialogue: ClientDialogue | None = dialogue
         self._allowance = Allowance(clock, seconds, self._out_of_time)
-        self._distrusted: Failure | None = None
 
     async def milestone(self) -> ClientMilestone:
         """The backend's challenge or its verdict."""
@@ -39,30 +38,34 @@ class BackendPeer(Peer):
 
     def respond(self, response: bytes | None) -> None:
         """Relay the client's response; None cancels."""
-        self._allowance.run()
         if self._dialogue is not None:
+            self._allowance.run()
             self.perform(self._dialogue.respond(response))
+            self._resume_if_drained()
 
     def abandon(self) -> None:
         """Leave the backend at once: nobody waits for it any more."""
         self._dialogue = None
         self._allowance.hold()
         if self.is_connected:
-            self.transport.loseConnection()
+            self._leave()
 
     def _out_of_time(self) -> None:
         if self._dialogue is not None:
             self.perform(self._dialogue.timed_out())
-            self.transport.abortConnection()
+            self._abort()
 
     def _distrust(self, failure: Failure) -> None:
-        self._distrusted = failure
+        # Told at once: what came in together with the handshake's end must find nobody to
+        # answer it with a password.
         super()._distrust(failure)
+        if self._dialogue is not None:
+            self.perform(self._dialogue.ended(failure))
 
     def _end_of_dialogue(self, reason: Caught) -> None:
         dialogue = self._dialogue
         if dialogue is not None:
-            self.perform(dialogue.ended(self._distrusted or self._diagnosis(reason)))
+            self.perform(dialogue.ended(self._diagnosis(reason)))
 
     def _diagnosis(self, reason: Caught) -> Failure:
         if self._tls is not None and reason.check(SSL.Error):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from OpenSSL import SSL
 from twisted.python.failure import Failure as Caught
 
 from mailroute.events import Event, Rejected, ServerMilestone, Verdict
@@ -26,9 +27,11 @@ class ClientPeer(Peer):
         clock: Clock,
         preauth_seconds: float,
     ) -> None:
-        super().__init__(tls, tls_first)
+        super().__init__(tls, tls_first, clock)
         self._dialogue: ServerDialogue | None = dialogue
         self._allowance = Allowance(clock, preauth_seconds, self._out_of_time)
+        self.closed_detail = ""
+        """More than a word about the end, where there is more to say."""
         self.when_lost: Callable[[Caught], None] = lambda reason: None
         """Called when the client leaves before the streams are joined."""
         self.when_made: Callable[[], None] = lambda: None
@@ -45,18 +48,22 @@ class ClientPeer(Peer):
 
     def challenge(self, data: bytes) -> None:
         """Relay the backend's challenge."""
-        self._allowance.renew()
+        self._grant_time()
         self._say(lambda dialogue: dialogue.challenge(data))
 
     def answer(self, verdict: Verdict) -> None:
         """Tell the client how its login ended; if it failed, it has its time again."""
         if isinstance(verdict, Rejected):
-            self._allowance.renew()
+            self._grant_time()
         self._say(lambda dialogue: dialogue.answer(verdict))
 
     def shut_down(self) -> None:
         """Say goodbye to a client that is not joined yet."""
-        self._say(lambda dialogue: dialogue.shut_down())
+        self._end("shutting-down", lambda dialogue: dialogue.shut_down())
+
+    def _grant_time(self) -> None:
+        if self.is_open:
+            self._allowance.renew()
 
     def _say(self, speak: Callable[[ServerDialogue], list[Event]]) -> None:
         if self._dialogue is not None:
@@ -64,12 +71,19 @@ class ClientPeer(Peer):
             self._resume_if_drained()
 
     def _out_of_time(self) -> None:
+        self._end("timeout", lambda dialogue: dialogue.timed_out())
+
+    def _end(self, why: str, speak: Callable[[ServerDialogue], list[Event]]) -> None:
         if self._tls_first:
-            self.closed_because = "timeout"
-            self.transport.abortConnection()
+            # In the middle of a handshake there are no words.
+            self.closed_because = self.closed_because or why
+            self._abort()
         else:
-            self._say(lambda dialogue: dialogue.timed_out())
+            self._say(speak)
 
     def _end_of_dialogue(self, reason: Caught) -> None:
-        self.closed_because = self.closed_because or why_lost(reason)
+        if not self.closed_because:
+            self.closed_because = why_lost(reason)
+            if self._tls is not None and reason.check(SSL.Error):
+                self.closed_detail = self._tls.explain(reason)
         self.when_lost(reason)

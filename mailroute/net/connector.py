@@ -1,8 +1,7 @@
 """From a route to a backend that has answered the login.
 
 The addresses of a backend are tried in order and, for failures that another try may cure, once
-more after a short pause; everything under one allowance of time.  Names are resolved when the
-connection is made, IPv6 and IPv4 alike (RFC 8305, through Twisted's HostnameEndpoint).
+more after a short pause; everything under one allowance of time.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.task import deferLater
 
@@ -19,6 +18,7 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.events import ClientMilestone, Login, Rejected
 from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.tls import BackendContexts
+from mailroute.net.transport import Clock
 from mailroute.route import Backend, Origin, Route, TLSMode
 
 RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE})
@@ -26,8 +26,8 @@ RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE})
 JITTER_SECONDS = (0.1, 0.3)
 
 MakeDialogue = Callable[[Route, Login, Origin], ClientDialogue]
-Dial = Callable[[str, int, BackendPeer, float], Awaitable[None]]
-"""Connects to host and port within some seconds; raises Failure."""
+Dial = Callable[[str, int, Callable[[], BackendPeer], float], Awaitable[BackendPeer]]
+"""Connects to host and port within some seconds, and makes the peer then; raises Failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Connector:
     """Makes connections to backends."""
 
     def __init__(
-        self, reactor: Any, dial: Dial, make_dialogue: MakeDialogue, limits: Limits
+        self, clock: Clock, dial: Dial, make_dialogue: MakeDialogue, limits: Limits
     ) -> None:
-        self._reactor = reactor
+        self._clock = clock
         self._dial = dial
         self._make_dialogue = make_dialogue
         self._limits = limits
@@ -56,19 +56,19 @@ class Connector:
         self, route: Route, login: Login, origin: Origin
     ) -> tuple[BackendPeer, ClientMilestone]:
         """A backend and its first milestone; raises Failure when none could be reached."""
-        deadline = self._reactor.seconds() + self._limits.seconds
+        deadline = self._clock.seconds() + self._limits.seconds
         failures: list[Failure] = []
         for attempt in range(1 + self._limits.retries):
-            if attempt:
-                await deferLater(self._reactor, random.uniform(*JITTER_SECONDS))  # noqa: S311
+            if attempt and self._clock.seconds() < deadline:
+                await deferLater(cast(Any, self._clock), random.uniform(*JITTER_SECONDS))  # noqa: S311
             for number, host in enumerate(route.backend.hosts):
-                left = deadline - self._reactor.seconds()
+                left = deadline - self._clock.seconds()
                 if left <= 0:
                     break
                 share = left / (len(route.backend.hosts) - number)
                 try:
                     dialogue = self._make_dialogue(route, login, origin)
-                    return await self._try(route.backend, host, dialogue, (share, left))
+                    return await self._try(route.backend, host, dialogue, (share, deadline))
                 except Failure as failure:
                     if failure.kind not in RETRIABLE:
                         raise
@@ -79,14 +79,16 @@ class Connector:
         self, backend: Backend, host: str, dialogue: ClientDialogue, times: tuple[float, float]
     ) -> tuple[BackendPeer, ClientMilestone]:
         """One address; raises Failure when it was not reached."""
-        where = f"{host}:{backend.port}"
-        connect_seconds, seconds = times
-        tls = None
-        if backend.tls is not TLSMode.PLAIN:
-            tls = self.contexts.side(backend.trust, host)
-        is_implicit = backend.tls is TLSMode.IMPLICIT
-        peer = BackendPeer(dialogue, tls, is_implicit, self._reactor, seconds)
-        await self._dial(host, backend.port, peer, connect_seconds)
+        connect_seconds, deadline = times
+        is_plain = backend.tls is TLSMode.PLAIN
+        tls = None if is_plain else self.contexts.side(backend.trust, host)
+
+        def make_peer() -> BackendPeer:
+            is_implicit = backend.tls is TLSMode.IMPLICIT
+            left = max(deadline - self._clock.seconds(), 0.0)
+            return BackendPeer(dialogue, tls, is_implicit, self._clock, left)
+
+        peer = await self._dial(host, backend.port, make_peer, connect_seconds)
         try:
             milestone = await peer.milestone()
         except BaseException:
@@ -94,7 +96,8 @@ class Connector:
             raise
         if not isinstance(milestone, Rejected):
             return peer, milestone
-        failure = Failure(milestone.failure.kind, f"{where}: {milestone.failure.reason}")
+        reason = f"{host}:{backend.port}: {milestone.failure.reason}"
+        failure = Failure(milestone.failure.kind, reason)
         if failure.kind in RETRIABLE:
             peer.abandon()
             raise failure

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IResolutionReceiver
@@ -21,6 +22,7 @@ from mailroute.net.stream import Stream
 from mailroute.net.tls import is_address
 from mailroute.net.transport import Clock
 
+P = TypeVar("P")
 PATIENCE_SECONDS = 2.0
 """For one of several addresses of a name."""
 
@@ -34,8 +36,8 @@ class Dialer:
         self._clock = clock
         self._poller = poller
 
-    async def dial(self, host: str, port: int, protocol: Any, seconds: float) -> None:
-        """Connect ``protocol``; raises Failure (BACKEND_UNREACHABLE) within ``seconds``."""
+    async def dial(self, host: str, port: int, make: Callable[[], P], seconds: float) -> P:
+        """Connect, then make the protocol; raises Failure (BACKEND_UNREACHABLE) in time."""
         addresses = [host] if is_address(host) else await self._resolve(host, seconds)
         until = self._clock.seconds() + seconds
         for number, address in enumerate(addresses):
@@ -43,13 +45,17 @@ class Dialer:
             is_last = number == len(addresses) - 1
             patience = left if is_last else min(left, PATIENCE_SECONDS)
             try:
-                await self._connect(address, port, protocol, patience)
-                return
+                attempt = await self._connect(address, port, patience)
             except Failure:
                 if is_last:
                     raise
+            else:
+                protocol = make()
+                attempt.open(protocol)
+                return protocol
+        raise Failure(FailureKind.BACKEND_UNREACHABLE, f"{host}: the name has no address")
 
-    async def _connect(self, address: str, port: int, protocol: Any, seconds: float) -> None:
+    async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
         attempt = Attempt(self._poller, address, port)
         if attempt.waiting is not None:
             try:
@@ -61,7 +67,7 @@ class Dialer:
             except BaseException:
                 attempt.give_up()
                 raise
-        attempt.open(protocol)
+        return attempt
 
     async def _resolve(self, host: str, seconds: float) -> list[str]:
         receiver = _Addresses()

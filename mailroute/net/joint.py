@@ -1,9 +1,9 @@
-"""Two joined connections: how they end, whichever engine moves the bytes.
+"""Two joined connections: how they end, whatever moves the bytes.
 
 Nothing of ours is ever written into a joined stream; it ends by close_notify and FIN alone.
 The end of one direction is passed on where the transport can (RFC 9293 half-close), and the
 other direction then has a bounded time without a byte.  TLS cannot close one half in a way that
-mail programs understand: there the other direction simply goes on for that time.
+mail programs understand: there a backend simply goes on for that time, and a client is closed.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Side:
 
     def received(self, data: bytes) -> None:
         """Bytes for the other side."""
+        if self.joint.is_ending:
+            return
         self.octets += len(data)
         self.other.peer.transport.write(data)
 
@@ -80,6 +82,8 @@ class Joint:
         self.backend = Side(self, backend, "backend")
         self.client.other, self.backend.other = self.backend, self.client
         self.finished: Deferred[Totals] = Deferred()
+        self.is_ending = False
+        """Whether no more bytes are moved."""
         self._clock = clock
         self._idle_seconds = idle_seconds
         self._idle_call: DelayedCall | None = None
@@ -89,14 +93,19 @@ class Joint:
         self._closed_by = ""
         pipes = pool if client.has_plain_socket and backend.has_plain_socket else None
         self._flows = tuple(
-            Flow(side, side.peer.transport, side.other.peer.transport, pipes)
+            Flow(side, side.peer.stream, side.other.peer.stream, pipes)
             for side in (self.client, self.backend)
         )
 
     def start(self) -> None:
         """Join: what each side said behind the login goes first, in order."""
         from_client = self.client.peer.join(self.client)
+        was_open = self.client.peer.is_open and self.backend.peer.is_open
         from_backend = self.backend.peer.join(self.backend)
+        if not was_open:
+            # A connection that ended a moment before the verdict is not to be joined.
+            self.end(self.client.peer.closed_because or "backend")
+            return
         if from_backend:
             self.backend.received(from_backend)
         if from_client:
@@ -108,34 +117,37 @@ class Joint:
     def end(self, why: str) -> None:
         """Close both connections: orderly, without a word."""
         self._closed_by = self._closed_by or why
-        self._stop_moving()
+        self._stop()
         for side in (self.client, self.backend):
             self._close(side)
+        if not (self.client.peer.is_connected or self.backend.peer.is_connected):
+            self._finish()
         self._bound_flushing()
 
     def broken(self, side: Side) -> None:
-        """One of the two connections broke while bytes of this side were moved."""
+        """A connection broke while bytes of this side were moved."""
         self.end("connection-error")
-
-    def _stop_moving(self) -> None:
-        for flow in self._flows:
-            flow.stop()
 
     # -- ends ----------------------------------------------------------------------------
 
     def half_closed(self, side: Side) -> None:
         """This side has finished speaking; the other may go on."""
+        if side.has_finished or self.is_ending:
+            return
         side.has_finished = True
         self._closed_by = self._closed_by or side.name
-        # A server that has finished is done with the session; where that cannot be passed on as
-        # the end of one half, it is passed on as the end of the connection.
-        is_over = side is self.backend and not self.client.can_half_close
-        if side.other.has_finished or is_over:
+        if side.other.has_finished:
             self.end(side.name)
             return
         if side.other.can_half_close:
             side.other.peer.transport.loseWriteConnection()
+        elif side is self.backend:
+            # A server that has said its last word waits for none, and a client behind TLS can
+            # only be told by closing.
+            self.end(side.name)
+            return
         self._idle_seconds = min(self._idle_seconds, HALF_CLOSED_SECONDS)
+        self._quiet_checks = 0
         self._watch()
 
     def side_lost(self, side: Side, reason: Caught) -> None:
@@ -143,11 +155,16 @@ class Joint:
         by = side.name if reason.check(ConnectionDone) else side.name + "-lost"
         self._closed_by = self._closed_by or by
         if side.other.peer.is_connected:
-            self._stop_moving()
+            self._stop()
             self._close(side.other)
             self._bound_flushing()
         else:
             self._finish()
+
+    def _stop(self) -> None:
+        self.is_ending = True
+        for flow in self._flows:
+            flow.stop()
 
     def _close(self, side: Side) -> None:
         if side.peer.is_connected:

@@ -67,7 +67,6 @@ class Listener(Factory):
         self._log = log
         self._sessions: dict[ClientPeer, Session] = {}
         self._refused = 0
-        self._is_verbose = terms.is_verbose
 
     def __len__(self) -> int:
         """How many sessions there are."""
@@ -94,8 +93,13 @@ class Listener(Factory):
                 peer.shut_down()
 
     def _begin(self, peer: ClientPeer) -> None:
-        origin = _origin(self._terms.protocol, peer.transport)
-        journal = Journal(origin, self._clock, self._log, self._is_verbose)
+        try:
+            origin = _origin(self._terms.protocol, peer.transport)
+        except OSError:
+            # Gone before it was here.
+            peer.transport.abortConnection()
+            return
+        journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
         session = Session(peer, origin, self._around, journal)
         self._sessions[peer] = session
         self._room.left -= 1
@@ -107,12 +111,21 @@ class Listener(Factory):
     def _stopped(self, caught: Caught, peer: ClientPeer, journal: Journal) -> None:
         """The coroutine did not run to its end."""
         journal.encrypted(peer.tls_info)
-        if not caught.check(CancelledError):
+        # A client that left cancels its session; whatever else cancels it is a defect as well.
+        if peer.is_connected or not caught.check(CancelledError):
             self._log.failure("a session failed", failure=caught)
             journal.broke("session")
+            self._apologize(peer)
+        journal.ended(peer.closed_because or "closed-by-peer", detail=peer.closed_detail)
+
+    def _apologize(self, peer: ClientPeer) -> None:
+        try:
             peer.answer(Rejected(Failure(FailureKind.INTERNAL, "see the log")))
-            peer.close("internal-error")
-        journal.ended(peer.closed_because or "closed-by-peer")
+        except Exception:
+            self._log.failure("a client could not be told that its session failed")
+        finally:
+            if peer.is_connected:
+                peer.close("internal-error")
 
     def _ended(self, result: object, peer: ClientPeer) -> None:
         del self._sessions[peer]

@@ -11,7 +11,7 @@ from typing import Protocol as Shape
 from typing import cast
 
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -33,12 +33,15 @@ from mailroute.events import (
     Write,
 )
 from mailroute.net.allowance import Allowance
+from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide, tls_info
-from mailroute.net.transport import Transport
+from mailroute.net.transport import Clock, Transport
 from mailroute.server_dialogue import ServerDialogue
 
 WRITTEN_LIMIT = 262144
 """Octets we say before the streams are joined: no login needs more, a flood would."""
+LINGER_SECONDS = 10.0
+"""For the other side to close after we have: one that never does would keep the descriptor."""
 
 
 class Relay(Shape):
@@ -60,7 +63,7 @@ class Peer(Protocol):
 
     transport: Transport  # type: ignore[assignment]
 
-    def __init__(self, tls: TLSSide | None, tls_first: bool) -> None:
+    def __init__(self, tls: TLSSide | None, tls_first: bool, clock: Clock) -> None:
         """``tls``: how to begin a handshake; ``tls_first``: before anything is said."""
         self._tls = tls
         self._tls_first = tls_first
@@ -69,6 +72,8 @@ class Peer(Protocol):
         self._waiting: Deferred[Milestone] | None = None
         self._reading_paused = False
         self._written = 0
+        self._linger = Allowance(clock, LINGER_SECONDS, self._abort)
+        self._is_lost = False
         self.tls_info: TLSInfo | None = None
         self.closed_because = ""
         self.is_connected = False
@@ -103,7 +108,7 @@ class Peer(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Bytes for the dialogue; after ``join`` this method is the relay's."""
         dialogue = self._dialogue
-        if dialogue is None:
+        if dialogue is None or self.closed_because:
             return
         self.perform(dialogue.receive_data(data))
         if dialogue.full and not self._reading_paused and self._relay is None:
@@ -141,7 +146,9 @@ class Peer(Protocol):
     def connectionLost(self, reason: Caught = connectionDone) -> None:
         """The connection is gone."""
         self.is_connected = False
+        self._is_lost = True
         self._allowance.hold()
+        self._linger.hold()
         relay, self._relay = self._relay, None
         if relay is not None:
             relay.lost(reason)
@@ -169,9 +176,9 @@ class Peer(Protocol):
             self._deliver(last)
 
     def close(self, why: str) -> None:
-        """End the connection in an orderly way, after what was written."""
+        """End the connection in an orderly way, after what was written, in bounded time."""
         self.closed_because = self.closed_because or why
-        self.transport.loseConnection()
+        self._leave()
 
     def join(self, relay: Relay) -> bytes:
         """Hand the connection to the relay; returns the trailing data.
@@ -185,6 +192,16 @@ class Peer(Protocol):
         self._tls = None
         self.dataReceived = relay.received  # type: ignore[method-assign]
         return trailing
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, and nobody has begun to close it."""
+        return self.is_connected and not self.closed_because
+
+    @property
+    def stream(self) -> Stream:
+        """The transport as what it is outside of tests."""
+        return cast(Stream, self.transport)
 
     @property
     def has_plain_socket(self) -> bool:
@@ -204,6 +221,9 @@ class Peer(Protocol):
     async def _next_milestone(self) -> Milestone:
         if self._milestones:
             return self._milestones.pop(0)
+        if self._is_lost:
+            # Whoever still asks has not noticed: nobody is there to say more.
+            raise CancelledError
         self._waiting = Deferred()
         return await self._waiting
 
@@ -213,6 +233,13 @@ class Peer(Protocol):
             waiting.callback(milestone)
         else:
             self._milestones.append(milestone)
+
+    def _leave(self) -> None:
+        self._linger.run()
+        self.transport.loseConnection()
+
+    def _abort(self) -> None:
+        self.transport.abortConnection()
 
     def _write(self, data: bytes) -> None:
         self._written += len(data)
@@ -240,4 +267,4 @@ def why_lost(reason: Caught) -> str:
     """A connection's end in a word or two, for the log."""
     if reason.check(ConnectionDone):
         return "closed-by-peer"
-    return reason.type.__name__ if reason.type is not None else "unknown"
+    return "tls-failed" if reason.check(SSL.Error) else "connection-lost"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 PIPE_OCTETS = 1 << 20
 _F_SETPIPE_SZ = 1031
-_KEPT = 48
-"""Pipes kept open for the next borrower."""
+PIPES = 48
+"""Pipes in all, lent ones included: their descriptors are not counted with the sessions'."""
 
 
 @dataclass(slots=True)
@@ -36,11 +36,33 @@ class PipePool:
 
     def __init__(self) -> None:
         self._free: list[Pipe] = []
+        self._lent = 0
 
     def take(self) -> Pipe | None:
-        """An empty pipe, or None when the process has no descriptors left."""
-        if self._free:
-            return self._free.pop()
+        """An empty pipe, or None when all are lent or the process has no descriptors left."""
+        pipe = self._free.pop() if self._free else self._make()
+        if pipe is not None:
+            self._lent += 1
+        return pipe
+
+    def give_back(self, pipe: Pipe) -> None:
+        """Return an empty pipe."""
+        self._lent -= 1
+        self._free.append(pipe)
+
+    def discard(self, pipe: Pipe) -> None:
+        """Return a pipe that is not empty: nobody may find these bytes."""
+        self._lent -= 1
+        pipe.close()
+
+    def close(self) -> None:
+        """Close the free pipes."""
+        while self._free:
+            self._free.pop().close()
+
+    def _make(self) -> Pipe | None:
+        if self._lent >= PIPES:
+            return None
         try:
             read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
@@ -49,19 +71,3 @@ class PipePool:
             # Past the user's allowance the kernel refuses; a smaller pipe works as well.
             fcntl.fcntl(write_end, _F_SETPIPE_SZ, PIPE_OCTETS)
         return Pipe(read_end, write_end)
-
-    def give_back(self, pipe: Pipe) -> None:
-        """Return an empty pipe."""
-        if len(self._free) < _KEPT:
-            self._free.append(pipe)
-        else:
-            pipe.close()
-
-    def discard(self, pipe: Pipe) -> None:
-        """Return a pipe that still holds bytes: it cannot be lent again."""
-        pipe.close()
-
-    def close(self) -> None:
-        """Close the free pipes."""
-        while self._free:
-            self._free.pop().close()

@@ -55,7 +55,8 @@ def passed_by_systemd(name: str, environment: Mapping[str, str]) -> socket.socke
     Raises OSError when there is none.
     """
     names = environment.get("LISTEN_FDNAMES", "").split(":")
-    count = int(environment.get("LISTEN_FDS", "0") or 0)
+    number = environment.get("LISTEN_FDS", "")
+    count = int(number) if number.isdecimal() else 0
     is_ours = environment.get("LISTEN_PID") == str(os.getpid())
     if not is_ours or name not in names[:count]:
         raise OSError(errno.ENOENT, f"systemd passed no socket named {name}")
@@ -78,8 +79,10 @@ def _is_abandoned(path: str) -> bool:
     except FileNotFoundError:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Where somebody listens whose queue is full, connecting would wait.
+        probe.setblocking(False)
         try:
             probe.connect(path)
-        except ConnectionRefusedError:
-            return True
+        except OSError as error:
+            return error.errno == errno.ECONNREFUSED
         return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol as Shape
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -63,10 +63,9 @@ def tls_info(connection: SSL.Connection) -> TLSInfo:
 def explain_ssl_error(reason: Caught) -> str:
     """OpenSSL's own words for a failed handshake."""
     error: BaseException | None = reason.value
-    if error is None or not error.args:
-        return "TLS handshake failed"
-    words = [entry[2] for entry in error.args[0] if isinstance(entry, tuple)]
-    return "TLS handshake failed: " + ", ".join(words)
+    entries = error.args[0] if error is not None and error.args else ()
+    words = [entry[2] for entry in entries] if isinstance(entries, list) else []
+    return ": ".join(["TLS handshake failed", *words])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,11 @@ class BackendTLS:
     """Our side of one connection to a backend."""
 
     def __init__(self, context: SSL.Context, trust: Trust, name: str) -> None:
-        """``name``: what the certificate must stand for, unless the trust says otherwise."""
+        """``name``: what the certificate must stand for; raises Failure for an impossible one."""
         self._context = context
         self._trust = trust
         self._name = name
+        self._sent_name = _server_name(name)
         self.complaint = ""
         """What OpenSSL found wrong with the certificate."""
 
@@ -186,9 +186,8 @@ class BackendTLS:
         connection.set_connect_state()
         if _verifies(self._trust):
             connection.set_verify(SSL.VERIFY_PEER, self._note_complaint)
-        if not is_address(self._name):
-            # An address is never sent as a server name (RFC 6066 section 3).
-            connection.set_tlsext_host_name(self._name.encode("idna"))
+        if self._sent_name is not None:
+            connection.set_tlsext_host_name(self._sent_name)
         return connection
 
     def verify(self, connection: SSL.Connection) -> None:
@@ -221,7 +220,7 @@ class BackendTLS:
                 verify_ip_address(connection, self._name)
             else:
                 verify_hostname(connection, self._name)
-        except (VerificationError, CertificateError):
+        except (VerificationError, CertificateError, ValueError):
             reason = f"certificate is not for {self._name}"
             raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None
 
@@ -237,9 +236,11 @@ class BackendContexts:
 
         Raises Failure when a file of the trust cannot be used.
         """
-        if trust not in self._contexts:
-            self._contexts[trust] = _backend_context(trust)
-        return BackendTLS(self._contexts[trust], trust, trust.server_name or host)
+        # Names are many where rows may give them; what a context loads does not depend on them.
+        files = replace(trust, server_name=None)
+        if files not in self._contexts:
+            self._contexts[files] = _backend_context(files)
+        return BackendTLS(self._contexts[files], trust, trust.server_name or host)
 
     def clear(self) -> None:
         """Read all files anew from now on."""
@@ -272,6 +273,16 @@ def _load_authorities(context: SSL.Context, ca_file: str | None) -> None:
     except SSL.Error:
         reason = f"{ca_file}: holds no PEM certificates, or cannot be read"
         raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None
+
+
+def _server_name(name: str) -> bytes | None:
+    """What is sent of a name: nothing for an address (RFC 6066 section 3)."""
+    if is_address(name):
+        return None
+    try:
+        return name.encode("idna")
+    except UnicodeError:
+        raise Failure(FailureKind.BACKEND_UNTRUSTED, f"{name!r} is no host name") from None
 
 
 def is_address(name: str) -> bool:

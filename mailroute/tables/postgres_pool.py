@@ -35,8 +35,9 @@ class Connection(txpostgres.Connection):  # type: ignore[misc]
         """Read what came without a question: a notice, or the end."""
         try:
             super().doRead()
-        except psycopg2.Error:
-            # txpostgres lets it reach the reactor, which logs an unhandled error.
+        except (psycopg2.Error, ValueError):
+            # txpostgres lets it reach the reactor, which logs an unhandled error.  ValueError:
+            # the descriptor was gone when it was to be watched on; who waits is told all the same.
             self.close()
 
     def close(self) -> None:

@@ -109,6 +109,8 @@ class GreetingTests(Case):
 
     def test_preauth(self) -> None:
         """We would be whoever the backend takes us for; it also forbids STARTTLS (7.1.4)."""
+        verdict = self.verdict(b"* PREAUTH hi\r\n")
+        self.assertEqual(verdict.failure.reason, "backend greeted with PREAUTH")
         for starttls in (True, False):
             assert_transcript(
                 lambda starttls=starttls: make(ALICE, starttls, not starttls),  # type: ignore[misc]
@@ -177,15 +179,14 @@ class StartTlsTests(Case):
             self.assertIs(events[-1].failure.kind, FailureKind.BACKEND_UNTRUSTED)
             self.assertFalse(any(isinstance(event, StartTLS) for event in events))
 
-    def test_torn_command_of_before(self) -> None:
-        """Half a literal of before the handshake does not swallow what comes after it."""
+    def test_list_of_before_is_void(self) -> None:
+        """A backend that lists nothing after the handshake is not held to what came before it."""
         dialogue = make(ALICE, True, False)
         dialogue.start()
-        dialogue.receive_data(b"* OK hi\r\n* LIST {3}\r\nabc\r\nmr1 OK\r\n")
+        dialogue.receive_data(b"* OK hi\r\n* CAPABILITY AUTH=PLAIN LOGINDISABLED\r\nmr1 OK\r\n")
         self.assertEqual(written(dialogue.tls_established(TLS)), b"mr2 CAPABILITY\r\n")
-        self.assertEqual(
-            written(dialogue.receive_data(b"mr2 OK\r\n")), b'mr3 LOGIN "alice" "secret"\r\n'
-        )
+        said = written(dialogue.receive_data(b"mr2 NO\r\n"))
+        self.assertEqual(said, b'mr3 LOGIN "alice" "secret"\r\n')
 
     def test_without_leave(self) -> None:
         """Without TLS and without leave for it the list is looked at, and nothing is sent."""
@@ -342,6 +343,9 @@ class LiteralTests(Case):
         dialogue.start()
         dialogue.receive_data(b"* OK [CAPABILITY IMAP4rev1] x\r\n")
         self.assertNotIn(SECRET.decode(), repr(vars(dialogue)))
+        self.assertEqual(len(dialogue._segments), 1)
+        dialogue.timed_out()
+        self.assertEqual(dialogue._segments, [])
 
 
 class AcceptedTests(Case):
@@ -439,6 +443,10 @@ class RejectedTests(Case):
             self.assertIs(verdict.failure.kind, kind, code)
             self.assertEqual(verdict.words, (code + b"Sorry",))
             self.assertEqual(verdict.untagged, (b"* OK [ALERT] a",))
+
+    def test_no_words(self) -> None:
+        """A bare NO brings no words, not empty ones: ours are said then."""
+        self.assertEqual(self.verdict(self.READY, b"mr1 NO\r\n").words, ())
 
     def test_bad(self) -> None:
         """BAD is about us: the user's password is not to blame, and the words are not for it."""

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.events import Accepted, Close, Event, Login
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Accepted, Close, Event, Login, Rejected
 from mailroute.imap.server import Greeting, ImapServer
 from mailroute.offer import Policy
 from tests.support.dialogues import assert_transcript, describe, written
@@ -35,12 +36,13 @@ class ImapServerLawsTests(ServerLaws, SynchronousTestCase):
         b"XOAUTH2", b" ", b"\r\n", b"\n", b"{3}\r\n", b"{3+}\r\n", b"{5000+}\r\n", b'"al\\"ice" ',
         b"alice ", b"secret", b"*\r\n", b"=", b"AGFsaWNlAHNlY3JldA==\r\n", b"STARTTLS\r\n",
         b"LOGOUT\r\n", b"ID ", b"NIL", b"(", b")", b'"x"', b"a NOOP\r\n", b"abc", b"GET / HTTP/1",
-        b"\x16\x03\x01", b"\0",
+        b"\x16\x03\x01", b"\0", b"a LOGIN {3}\r\n", b"a ID ({3+}\r\n", b"b AUTHENTICATE PLAIN\r\n",
     ]  # fmt: skip
     login_commands: ClassVar[list[bytes]] = [
         b"a LOGIN alice " + SECRET + b"\r\n",
         b'a LOGIN "alice" "' + SECRET + b'"\r\n',
         b"a LOGIN {5+}\r\nalice {%d+}\r\n" % len(SECRET) + SECRET + b"\r\n",
+        b"a LOGIN {5}\r\nalice {%d}\r\n" % len(SECRET) + SECRET + b"\r\n",
         b"a AUTHENTICATE PLAIN " + IR + b"\r\n",
         b"a AUTHENTICATE PLAIN\r\n" + IR + b"\r\n",
         b"a AUTHENTICATE LOGIN\r\nYWxpY2U=\r\n" + base64.b64encode(SECRET) + b"\r\n",
@@ -150,9 +152,15 @@ class TranscriptTests(SynchronousTestCase):
             S: b OK NOOP completed.
             C: c SELECT {3}
             S: c BAD No literal here.
-            C: d NOOP
-            S: d OK NOOP completed.
-            """
+            C: d NOOP {3}
+            S: d BAD No literal here.
+            C: e ID ("k" {5000}
+            S: + OK
+            C: {VALUE} "k" {5000}
+            S: e BAD Literal too long.
+            C: f NOOP
+            S: f OK NOOP completed.
+            """.replace("{VALUE}", "v" * 5000)
         )
 
     def test_oversized_non_synchronizing_literal(self) -> None:
@@ -183,6 +191,8 @@ class TranscriptTests(SynchronousTestCase):
         """RFC 3501 6.2.1: the list changes after the handshake, and there is no second one."""
         self.check_plain(
             """
+            C: a STARTTLS x
+            S: a BAD Too many arguments.
             C: a STARTTLS
             S: a OK Begin TLS negotiation now.
             = StartTLS
@@ -216,6 +226,8 @@ class TranscriptTests(SynchronousTestCase):
             S: b BAD Invalid base64 data.
             C: c AUTHENTICATE PLAIN =
             S: c BAD Malformed PLAIN message.
+            C: d AUTHENTICATE LOGIN\\x20
+            S: d BAD Empty initial response is written as =.
             C: d AUTHENTICATE LOGIN YWxpY2U=
             S: + UGFzc3dvcmQ6
             C: c2VjcmV0
@@ -288,6 +300,12 @@ class TranscriptTests(SynchronousTestCase):
         dialogue.receive_data(b"a LOGIN alice x\r\n")
         events = dialogue.answer(Accepted((b"done",), (b"* OK [ALERT] Disk full",)))
         self.assertEqual(written(events), b"* OK [ALERT] Disk full\r\na OK done\r\n")
+        dialogue = make()
+        dialogue.start()
+        dialogue.receive_data(b"a LOGIN alice x\r\n")
+        failure = Failure(FailureKind.CREDENTIALS_REJECTED, "private")
+        events = dialogue.answer(Rejected(failure, (b"[EXPIRED] no",), (b"* OK [ALERT] Old",)))
+        self.assertEqual(written(events), b"* OK [ALERT] Old\r\na NO [EXPIRED] no\r\n")
 
     def test_plain_commands(self) -> None:
         """Tags are echoed as they were, verbs in any case; LOGOUT says BYE first."""
@@ -302,6 +320,12 @@ class TranscriptTests(SynchronousTestCase):
             S: a BAD String expected.
             C: +x NOOP
             S: * BAD Invalid tag.
+            C: a STARTTLS x
+            S: a BAD STARTTLS is not available now.
+            C: a CAPABILITY x
+            S: a BAD Too many arguments.
+            C: a LOGIN alice secret x
+            S: a BAD Too many arguments.
             C: a UNAUTHENTICATE
             S: a BAD Unknown command, or one that needs a login first.
             C: a LOGOUT
@@ -401,6 +425,13 @@ class AttackTests(SynchronousTestCase):
             assert isinstance(login, Login)
             self.assertEqual(login.initial_response, b"\0alice\0" + evil)
 
+    def test_foreign_bytes_inside_literals(self) -> None:
+        """A password may look like another protocol's first octets."""
+        for evil in (b"GET / HTTP/1.1", b"\x16\x03\x01"):
+            (login,) = self.events(b"a LOGIN alice {%d+}\r\n" % len(evil), evil + b"\r\n")
+            assert isinstance(login, Login)
+            self.assertEqual(login.initial_response, b"\0alice\0" + evil)
+
     def test_literal_of_another_verb(self) -> None:
         """The octets of a non-synchronizing literal are gathered for unknown commands too."""
         events = self.events(b"a FOO {9+}\r\nb LOGOUT\r\r\nc NOOP\r\n")
@@ -409,14 +440,12 @@ class AttackTests(SynchronousTestCase):
 
     def test_command_keeps_its_bound(self) -> None:
         """Lines and literals of one command share the bound: many small ones are no way round."""
-        for pieces in (
-            [b"a LOGIN"] + [b" {0+}\r\n"] * 2000,
-            [b"a ID ("] + [b'"k" {500+}\r\n' + b"v" * 500] * 20,
+        self.ends(self.events(b"a LOGIN" + b" {0+}\r\n" * 2000), "line-too-long")
+        for sent in (
+            b"a ID (" + (b'"k" {500+}\r\n' + b"v" * 500) * 20,
+            b"a LOGIN {4096+}\r\n" + b"x" * 4096 + b" {4096+}\r\n",
         ):
-            self.assertIn(
-                describe(self.events(b"".join(pieces))[-1]),
-                ("Close literal-too-long", "Close line-too-long"),
-            )
+            self.ends(self.events(sent), "literal-too-long")
         self.ends(
             self.events(b"a LOGIN {4000+}\r\n" + b"x" * 4000 + b" " + b"y" * 4200), "line-too-long"
         )

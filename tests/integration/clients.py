@@ -71,6 +71,11 @@ def plain(user: str, password: str) -> str:
     return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
 
 
+def xoauth2(user: str, token: str) -> str:
+    """The message of SASL XOAUTH2, in base64."""
+    return base64.b64encode(f"user={user}\1auth=Bearer {token}\1\1".encode()).decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How a login was answered: the code that a client acts on, and all the words."""
@@ -115,6 +120,13 @@ class Wire:
     def rest(self) -> bytes:
         """Everything until the end of the stream."""
         return self._file.read()
+
+    def rest_or_reset(self) -> bytes:
+        """Everything until the end of the stream, or nothing if the connection was reset."""
+        try:
+            return self.rest()
+        except ConnectionError:
+            return b""
 
     def reply(self) -> str:
         """The next complete reply: IMAP's tagged line, POP3's line, SMTP's last line."""

@@ -206,8 +206,9 @@ class MailboxProgramTests(ClientTestCase):
                 configuration = self.write(
                     f"{user}-{mode}.rc",
                     f"IMAPAccount front\nHost localhost\nPort {self.front.ports['imap', mode]}\n"
-                    f"User {user}\nPass {secret}\nSSLType {kind}\nCertificateFile {self.authority}\n"
-                    "AuthMechs LOGIN\n\nIMAPStore far\nAccount front\n\n"
+                    f"User {user}\nPass {secret}\nSSLType {kind}\n"
+                    f"CertificateFile {self.authority}\nAuthMechs LOGIN\n\n"
+                    "IMAPStore far\nAccount front\n\n"
                     f"MaildirStore near\nPath {local}/\nInbox {local}/INBOX\n\n"
                     "Channel all\nFar :far:\nNear :near:\nCreate Near\nSyncState *\n",
                 )
@@ -226,7 +227,8 @@ class MailboxProgramTests(ClientTestCase):
                     rc = self.write(
                         f"{word}.rc",
                         f"poll localhost protocol {protocol} port {port} auth password\n"
-                        f'user "{user}" password "{secret}" {tls} sslcertck sslcertfile "{self.authority}"\n'
+                        f'user "{user}" password "{secret}" {tls}\n'
+                        f'sslcertck sslcertfile "{self.authority}"\n'
                         f'keep fetchall bsmtp "{self.folder}/{word}.out"\n',
                     )
                     pid = str(self.folder / "pid")

@@ -1,0 +1,148 @@
+"""Bearer tokens: relayed to a real Dovecot, which validates them by itself.
+
+A token that is refused brings a challenge with the reason, which has to reach the client before
+the refusal does (RFC 7628 section 3.2.2).
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import hashlib
+import hmac
+import json
+import time
+from functools import cache
+
+from tests.integration import clients, servers
+from tests.integration.clients import Wire
+from tests.integration.dovecot import Dovecot, Options
+from tests.integration.matrix import ALICE, ALICE_SECRET, ProxyTestCase, add_test, started
+from tests.integration.proxy import Destination, Proxy, Settings
+
+KEY = b"a key that only the tests have, long enough for HMAC"
+ISSUER = "https://idp.example.org"
+MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
+# What a client answers to the challenge: a lone control-A, or nothing (XOAUTH2).
+RESPONSES = {"OAUTHBEARER": "AQ==", "XOAUTH2": ""}
+# Longer than a POP3 command line, and than the line of a SASL-IR command may be anywhere.
+LONG = 3000
+
+
+def token(user: str, key: bytes = KEY, padding: int = 0) -> str:
+    """A JSON web token (RFC 7519), signed by HMAC-SHA256."""
+    now = int(time.time())
+    claims = {"sub": user, "iss": ISSUER, "iat": now, "exp": now + 3600, "pad": "x" * padding}
+    parts = [{"alg": "HS256", "typ": "JWT"}, claims]
+    text = b".".join(_base64url(json.dumps(part).encode()) for part in parts)
+    signature = hmac.new(key, text, hashlib.sha256).digest()
+    return (text + b"." + _base64url(signature)).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def first_message(mechanism: str, user: str, bearer: str) -> str:
+    """The mechanism's only message, in base64."""
+    if mechanism == "XOAUTH2":
+        return clients.xoauth2(user, bearer)
+    text = f"n,a={user},\1host=localhost\1port=143\1auth=Bearer {bearer}\1\1"
+    return base64.b64encode(text.encode()).decode()
+
+
+@cache
+def front() -> Proxy:
+    """The mailroute before a Dovecot that takes tokens."""
+    server = Dovecot("bearer", {ALICE: ALICE_SECRET}, servers.authority(), _options())
+    atexit.register(server.remove)
+    keys = server.folder / "keys" / "default" / "HS256"
+    keys.mkdir(parents=True)
+    (keys / "default").write_bytes(base64.b64encode(KEY))
+    (server.folder / "dovecot.conf").write_text(
+        (server.folder / "dovecot.conf").read_text().replace("FOLDER", str(server.folder))
+    )
+    (server.folder / "oauth2").write_text(
+        "introspection_mode = local\n"
+        f"local_validation_key_dict = fs:posix:prefix={server.folder}/keys/\n"
+        f"username_attribute = sub\nissuers = {ISSUER}\n"
+    )
+    server.start()
+    options = {"tls_ca_file": str(servers.authority().ca_file)}
+    ports = {"imap": (server.imaps, "implicit"), "pop3": (server.pop3, "starttls")}
+    return started(Settings((Destination("bearer", ports, options=options),), {ALICE: "bearer"}))
+
+
+def _options() -> Options:
+    settings = ("driver = oauth2", "mechanisms = oauthbearer xoauth2", "args = FOLDER/oauth2")
+    passdb = "\n".join(("passdb {", *settings, "}", ""))
+    return Options(mechanisms="plain login oauthbearer xoauth2", extra=passdb)
+
+
+class BearerTests(ProxyTestCase):
+    """One test for each protocol and mechanism."""
+
+    def connect(self, protocol: str) -> Wire:
+        """A greeted client."""
+        proxy = self.watch(front())
+        wire = Wire(protocol, proxy.ports[protocol, "implicit"], "implicit")
+        self.addCleanup(wire.close)
+        return wire
+
+    def begin(self, wire: Wire, mechanism: str, message: str, initial: bool) -> str:
+        """Authenticate; the message goes with the command, or after the server's request."""
+        command = {"imap": f"a AUTHENTICATE {mechanism}", "pop3": f"AUTH {mechanism}"}
+        if initial:
+            wire.say(f"{command[wire.protocol]} {message}")
+        else:
+            wire.say(command[wire.protocol])
+            self.assertEqual(wire.line().rstrip(), "+")
+            wire.say(message)
+        return wire.line()
+
+
+def accepted(self: BearerTests, protocol: str, mechanism: str) -> None:
+    """A good token, short or long (RFC 7628 knows no limit), with the command or after it."""
+    for padding, initial in ((0, protocol == "imap"), (LONG, protocol == "imap"), (LONG, False)):
+        wire = self.connect(protocol)
+        message = first_message(mechanism, ALICE, token(ALICE, padding=padding))
+        line = self.begin(wire, mechanism, message, initial)
+        while line.startswith("* "):
+            line = wire.line()
+        self.assertRegex(line, r"^(a OK|\+OK)")
+        if protocol == "imap":
+            self.assertTrue(wire.ask("b SELECT INBOX").startswith("b OK"))
+
+
+def refused(self: BearerTests, protocol: str, mechanism: str) -> None:
+    """A token with another key's signature: the reason reaches the client, then the refusal."""
+    wire = self.connect(protocol)
+    bad = token(ALICE, key=b"the key of somebody else, who is no issuer")
+    line = self.begin(wire, mechanism, first_message(mechanism, ALICE, bad), protocol == "imap")
+    self.assertTrue(line.startswith("+ "), line)
+    reason = json.loads(base64.b64decode(line[2:]))
+    self.assertIn(reason["status"], ("invalid_token", "401"))
+    answer = wire.ask(RESPONSES[mechanism])
+    self.assertRegex(answer, r"^(a NO \[AUTHENTICATIONFAILED\]|-ERR \[AUTH\])")
+    failure = self.watch(front()).wait_for("login-failed", client=wire.origin)
+    self.assertEqual(failure["reason"], "credentials-rejected")
+    self.assertNotIn(bad, front().text())
+    # The client is still welcome.
+    self.assertTrue(wire.log_in(ALICE, ALICE_SECRET).is_accepted)
+
+
+def cancelled(self: BearerTests, protocol: str, mechanism: str) -> None:
+    """A client that cancels instead of answering the reason (RFC 4422 section 3.5)."""
+    wire = self.connect(protocol)
+    bad = token(ALICE, key=b"the key of somebody else, who is no issuer")
+    line = self.begin(wire, mechanism, first_message(mechanism, ALICE, bad), protocol == "imap")
+    self.assertTrue(line.startswith("+ "), line)
+    self.assertRegex(wire.ask("*"), r"^(a BAD|a NO|-ERR)")
+    self.assertTrue(wire.log_in(ALICE, ALICE_SECRET).is_accepted)
+
+
+for _protocol in ("imap", "pop3"):
+    for _mechanism in MECHANISMS:
+        for _check in (accepted, refused, cancelled):
+            name = f"{_protocol}_{_mechanism.lower()}_{_check.__name__}"
+            add_test(BearerTests, name, _check, _protocol, _mechanism)

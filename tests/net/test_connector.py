@@ -1,0 +1,320 @@
+"""From a route to a backend that has answered: which addresses, how often, for how long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure as Caught
+
+from mailroute.client_dialogue import ClientDialogue
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Accepted, Login, Rejected
+from mailroute.imap.client import ImapClient
+from mailroute.net import connector
+from mailroute.net.connector import JITTER_SECONDS, Connector
+from mailroute.route import Backend, Origin, Route, TLSMode
+from tests.support.backends import House
+from tests.support.local_reactor import LocalCase, Script
+from tests.support.pairs import password
+
+ORIGIN = Origin("x", "imap", "203.0.113.9", 1, "192.0.2.10", 993)
+FIRST, SECOND, THIRD = ((f"192.0.2.{number}", 143) for number in (1, 2, 3))
+SECONDS = 10.0
+STEP = 0.3
+"""HostnameEndpoint looks this often whether there is another address, refused or not."""
+
+
+class ConnectorCase(LocalCase):
+    """A connector, and houses at addresses."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.house = House({"alice": b"secret"})
+        self.dialogues = 0
+
+    def connect(self, *hosts: str, retries: int = 0) -> Deferred[Any]:
+        """Try to log in at these hosts."""
+        self.asked: Deferred[Any] = Deferred.fromCoroutine(
+            Connector(self.reactor, self._make_dialogue, SECONDS, retries).connect(
+                Route("alice", "east", Backend(hosts, 143, TLSMode.PLAIN)),
+                password("alice", b"secret"),
+                ORIGIN,
+            )
+        )
+        self.settle()
+        return self.asked
+
+    def _make_dialogue(self, route: Route, login: Login, origin: Origin) -> ClientDialogue:
+        self.dialogues += 1
+        return ImapClient(login, starttls=False, secure=True)
+
+    def listen(self, place: tuple[str, int]) -> None:
+        self.reactor.listening[place] = self.house.accept
+
+    def accepted(self) -> None:
+        """It has worked; then everything is left again."""
+        peer, milestone = self.successResultOf(self.asked)
+        self.assertIsInstance(milestone, Accepted)
+        peer.abandon()
+        self.assert_quiet()
+
+    def failed(self, kind: FailureKind) -> str:
+        """It has failed in this way; nothing is left; returns the reason."""
+        caught: Caught = self.failureResultOf(self.asked, Failure)
+        assert isinstance(caught.value, Failure)
+        self.assertIs(caught.value.kind, kind)
+        self.assert_quiet()
+        return caught.value.reason
+
+
+class AddressTests(ConnectorCase):
+    """Which addresses are tried."""
+
+    def test_first(self) -> None:
+        """The first host, if it answers, and no other."""
+        self.listen(FIRST)
+        self.listen(SECOND)
+        self.connect(FIRST[0], SECOND[0])
+        self.assertEqual(self.reactor.attempts, [FIRST])
+        self.accepted()
+
+    def test_in_order(self) -> None:
+        """The next ones when it refuses, in their order; each has a dialogue of its own."""
+        self.listen(THIRD)
+        self.connect(FIRST[0], SECOND[0], THIRD[0])
+        self.advance(2 * STEP)
+        self.assertEqual(self.reactor.attempts, [FIRST, SECOND, THIRD])
+        self.assertEqual(self.dialogues, 3)
+        self.accepted()
+
+    def test_hung_up_before_the_greeting(self) -> None:
+        """A host that accepts and leaves is as good as none."""
+        broken = House(leaves_at="greeting")
+        self.reactor.listening[FIRST] = broken.accept
+        self.listen(SECOND)
+        self.connect(FIRST[0], SECOND[0])
+        self.assertEqual(self.reactor.attempts, [FIRST, SECOND])
+        self.accepted()
+
+    def test_families(self) -> None:
+        """A name's addresses of both families; the one that answers is taken (RFC 8305)."""
+        self.reactor.names["mail.example"] = ["2001:db8::1", FIRST[0]]
+        self.reactor.silent.add(("2001:db8::1", 143))
+        self.listen(FIRST)
+        self.connect("mail.example")
+        self.assertEqual(self.reactor.attempts, [("2001:db8::1", 143)])
+        self.advance(0.5)
+        self.assertEqual(self.reactor.attempts, [("2001:db8::1", 143), FIRST])
+        self.accepted()
+
+    def test_name_that_does_not_resolve(self) -> None:
+        """Is unreachable, and says so."""
+        self.connect("nowhere.example")
+        reason = self.failed(FailureKind.BACKEND_UNREACHABLE)
+        self.assertEqual(reason, "nowhere.example:143: the name does not resolve")
+
+    def test_name_that_is_none(self) -> None:
+        """What cannot be a name is unreachable too, and no defect."""
+        self.connect("a..b")
+        self.assertIn("no host name", self.failed(FailureKind.BACKEND_UNREACHABLE))
+
+    def test_refused(self) -> None:
+        """The reason names the address and what the kernel said."""
+        self.connect(FIRST[0])
+        self.advance(STEP)
+        self.assertIn("192.0.2.1:143: Connection was refused", self.failed(UNREACHABLE))
+
+
+class RetryTests(ConnectorCase):
+    """What is tried again, and when."""
+
+    def test_again(self) -> None:
+        """All addresses again, after a short pause that is not the same for everybody."""
+        self.connect(FIRST[0], SECOND[0], retries=1)
+        self.advance(2 * STEP)
+        self.assertEqual(self.reactor.attempts, [FIRST, SECOND])
+        self.assertNoResult(self.asked)
+        self.advance(JITTER_SECONDS[0] - 0.01)
+        self.assertEqual(len(self.reactor.attempts), 2)
+        self.listen(FIRST)
+        self.advance(JITTER_SECONDS[1])
+        self.assertEqual(self.reactor.attempts, [FIRST, SECOND, FIRST])
+        self.accepted()
+
+    def test_jitter(self) -> None:
+        """The pause is drawn from its whole range."""
+        drawn = []
+        self.patch(connector.random, "uniform", lambda *bounds: drawn.append(bounds) or 0.2)
+        self.connect(FIRST[0], retries=2)
+        self.advance(2)
+        self.assertEqual(drawn, [JITTER_SECONDS, JITTER_SECONDS])
+        self.failed(UNREACHABLE)
+
+    def test_no_more(self) -> None:
+        """Not more often than configured."""
+        self.connect(FIRST[0], retries=2)
+        self.advance(5)
+        self.assertEqual(self.reactor.attempts, [FIRST] * 3)
+        self.failed(UNREACHABLE)
+
+    def test_verdict(self) -> None:
+        """A verdict is no reason to try again, nor another address."""
+        self.house.secrets.clear()
+        self.listen(FIRST)
+        self.listen(SECOND)
+        self.connect(FIRST[0], SECOND[0], retries=3)
+        peer, milestone = self.successResultOf(self.asked)
+        assert isinstance(milestone, Rejected)
+        self.assertTrue(milestone.failure.reason.startswith("192.0.2.1:143: backend answered NO"))
+        self.assertEqual(milestone.words, (b"[AUTHENTICATIONFAILED] Not you.",))
+        peer.abandon()
+        self.advance(5)
+        self.assertEqual(self.reactor.attempts, [FIRST])
+        self.assert_quiet()
+
+    def test_misbehaviour(self) -> None:
+        """A server that is no IMAP server will not be one in a moment."""
+        self.reactor.listening[FIRST] = _no_imap
+        self.listen(SECOND)
+        self.connect(FIRST[0], SECOND[0], retries=3)
+        peer, milestone = self.successResultOf(self.asked)
+        self.assertIs(milestone.failure.kind, FailureKind.BACKEND_MISBEHAVED)
+        peer.abandon()
+        self.assert_quiet()
+        self.assertEqual(self.reactor.attempts, [FIRST])
+
+    def test_dialogue_that_cannot_be_made(self) -> None:
+        """A login that no dialogue can carry dials nobody."""
+
+        def refuse(*_: object) -> ClientDialogue:
+            raise Failure(FailureKind.BACKEND_INCAPABLE, "no way")
+
+        self.patch(self, "_make_dialogue", refuse)
+        self.connect(FIRST[0], retries=3)
+        self.assertEqual(self.failed(FailureKind.BACKEND_INCAPABLE), "no way")
+        self.assertEqual(self.reactor.attempts, [])
+
+
+class TimeTests(ConnectorCase):
+    """Connecting and logging in share one allowance of time, however many tries it takes."""
+
+    def test_share(self) -> None:
+        """A host that does not answer leaves their share to the others."""
+        self.reactor.silent.update((FIRST, SECOND))
+        self.listen(THIRD)
+        self.connect(FIRST[0], SECOND[0], THIRD[0])
+        self.advance(SECONDS / 3 - 0.01)
+        self.assertEqual(self.reactor.attempts, [FIRST])
+        self.advance(0.02)
+        self.assertEqual(self.reactor.attempts, [FIRST, SECOND])
+        self.advance(SECONDS / 3)
+        self.assertEqual(self.reactor.attempts, [FIRST, SECOND, THIRD])
+        self.accepted()
+
+    def test_all_silent(self) -> None:
+        """At the end of the time it has failed, retries or not."""
+        self.reactor.silent.update((FIRST, SECOND))
+        self.connect(FIRST[0], SECOND[0], retries=5)
+        self.advance(SECONDS - 0.01)
+        self.assertNoResult(self.asked)
+        self.advance(JITTER_SECONDS[1] + 0.01)
+        self.failed(UNREACHABLE)
+
+    def test_two_silent_addresses_of_one_name(self) -> None:
+        """The second address is begun later; the time is over for both at once."""
+        self.reactor.names["mail.example"] = ["2001:db8::1", FIRST[0]]
+        self.reactor.silent.update((("2001:db8::1", 143), FIRST))
+        self.connect("mail.example")
+        self.advance(SECONDS)
+        self.assertEqual(self.failed(UNREACHABLE), "mail.example:143: no connection within 10.0 s")
+
+    def test_name_that_never_resolves(self) -> None:
+        """A resolver that is silent costs no more than the time."""
+        self.reactor.resolves_at_once = False
+        self.reactor.names["mail.example"] = [FIRST[0]]
+        self.connect("mail.example")
+        self.advance(SECONDS)
+        self.failed(UNREACHABLE)
+        self.reactor.resolutions[0]()
+        self.assert_quiet()
+        self.assertEqual(self.reactor.attempts, [])
+
+    def test_login_has_what_is_left(self) -> None:
+        """What the dialling took is missing for the login: the whole keeps its limit."""
+        self.reactor.silent.add(FIRST)
+        self.house.silent_at = "greeting"
+        self.listen(SECOND)
+        self.connect(FIRST[0], SECOND[0])
+        self.advance(SECONDS - 0.01)
+        self.assertNoResult(self.asked)
+        self.advance(0.01)
+        peer, milestone = self.successResultOf(self.asked)
+        self.assertIs(milestone.failure.kind, FailureKind.BACKEND_TIMED_OUT)
+        peer.abandon()
+        self.assert_quiet()
+
+    def test_slow_connection(self) -> None:
+        """The same for one host whose connection took its time."""
+        self.reactor.resolves_at_once = False
+        self.reactor.names["mail.example"] = [FIRST[0]]
+        self.house.silent_at = "greeting"
+        self.listen(FIRST)
+        self.connect("mail.example")
+        self.advance(SECONDS - 1)
+        self.reactor.resolutions[0]()
+        self.settle()
+        self.advance(1)
+        peer, milestone = self.successResultOf(self.asked)
+        self.assertIs(milestone.failure.kind, FailureKind.BACKEND_TIMED_OUT)
+        peer.abandon()
+        self.assert_quiet()
+
+
+class CancelledTests(ConnectorCase):
+    """Whoever asked may leave at any moment."""
+
+    def cancelled(self) -> None:
+        attempts = len(self.reactor.attempts)
+        self.asked.cancel()
+        self.failureResultOf(self.asked, CancelledError)
+        self.assert_quiet()
+        self.advance(SECONDS)
+        self.assertEqual(len(self.reactor.attempts), attempts)
+
+    def test_resolving(self) -> None:
+        """A name that is being resolved."""
+        self.reactor.resolves_at_once = False
+        self.connect("mail.example", retries=3)
+        self.cancelled()
+        self.reactor.resolutions[0]()
+        self.assert_quiet()
+
+    def test_dialling(self) -> None:
+        """A connection that is being made: no other host is tried instead."""
+        self.reactor.silent.add(FIRST)
+        self.connect(FIRST[0], SECOND[0], retries=3)
+        self.cancelled()
+
+    def test_between_tries(self) -> None:
+        """The pause before the next round."""
+        self.connect(FIRST[0], retries=3)
+        self.advance(STEP)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.cancelled()
+
+    def test_greeting(self) -> None:
+        """A connection that stands."""
+        self.house.silent_at = "greeting"
+        self.listen(FIRST)
+        self.connect(FIRST[0], retries=3)
+        self.cancelled()
+        self.assertIsNotNone(self.house.last.lost)
+
+
+UNREACHABLE = FailureKind.BACKEND_UNREACHABLE
+
+
+def _no_imap() -> Script:
+
+    return Script(b"220 mail.example ESMTP\r\n")

@@ -1,0 +1,60 @@
+"""Which engine joins two connections, and what is known of those that are joined."""
+
+from __future__ import annotations
+
+from mailroute.net.joint import Joint
+from mailroute.net.kernel import KernelSplice
+from mailroute.net.pump import Pump
+from tests.support.joined import LEGS, JoinedCase
+from tests.support.local_reactor import open_descriptors
+
+
+class SplicerTests(JoinedCase):
+    """The splicer."""
+
+    def test_engines(self) -> None:
+        """The kernel moves the bytes where both legs are plain."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            kind = Pump if any(legs) else KernelSplice
+            self.assertIsInstance(joined.joint, kind, legs)
+            self.leave(joined.client)
+            self.end()
+
+    def test_joints(self) -> None:
+        """Every joint is known while it lives, and no longer."""
+        joined = self.join(False, False)
+        other, _ = joined.world.log_in()
+        self.assertEqual(len(joined.world.splicer.joints), 2)
+        joined.client.leave()
+        self.settle()
+        self.assertEqual(len(joined.world.splicer.joints), 1)
+        self.end(other)
+        self.assertEqual(joined.world.splicer.joints, set())
+
+    def test_close(self) -> None:
+        """The pooled pipes are given back."""
+        before = open_descriptors()
+        joined = self.join(False, False)
+        joined.client.say(b"x" * 1000)
+        joined.backend.say(b"y" * 1000)
+        self.settle()
+        self.end(joined.client)
+        self.assertNotEqual(open_descriptors(), before)
+        joined.world.splicer.close()
+        self.assertEqual(open_descriptors(), before)
+
+    def test_defect(self) -> None:
+        """A joint that cannot begin closes both connections, and the log has its traceback."""
+
+        def fail(_: Joint) -> None:
+            raise RuntimeError("no engine")
+
+        self.patch(KernelSplice, "_begin", fail)
+        joined = self.join(False, False)
+        self.assertIsNotNone(joined.client.lost)
+        self.assertIsNotNone(joined.backend.lost)
+        self.assertIn("no engine", "\n".join(joined.world.lines()))
+        self.assertEqual(len(joined.world.lines("internal-error")), 1)
+        self.assertEqual(joined.world.fields("session")["closed_by"], "internal-error")
+        self.end()

@@ -1,0 +1,332 @@
+"""TLS with the real OpenSSL, in memory: whom we trust, and what we show."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure as Caught
+
+from mailroute.client_dialogue import ClientDialogue
+from mailroute.demo.certificate import write_certificate
+from mailroute.errors import Failure, FailureKind
+from mailroute.events import Accepted, Login
+from mailroute.imap.client import ImapClient
+from mailroute.net.connector import Connector
+from mailroute.net.tls import (
+    BackendContexts,
+    Certificate,
+    ServerTLS,
+    ServerTLSSettings,
+    explain_ssl_error,
+)
+from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from tests.integration.certificates import Issued
+from tests.support.backends import House
+from tests.support.local_reactor import LocalCase
+from tests.support.pairs import password
+from tests.support.secured import AnyTLS, Certificates, SecureScript, server_tls, trusting_client
+
+HOST, ADDRESS = "mail.example", "192.0.2.1"
+ORIGIN = Origin("x", "imap", "203.0.113.9", 1, "192.0.2.10", 993)
+
+
+def _make_dialogue(route: Route, login: Login, origin: Origin) -> ClientDialogue:
+    return ImapClient(login, starttls=False, secure=True)
+
+
+class BackendCase(LocalCase):
+    """A house behind TLS at ``mail.example``."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.certificates = Certificates(self)
+        self.house = House({"alice": b"secret"})
+        self.reactor.names[HOST] = [ADDRESS]
+        self.reactor.listening[(ADDRESS, 993)] = self.house.accept
+        self.connector = Connector(self.reactor, _make_dialogue, 10.0, 0)
+
+    def reach(self, issued: Issued, trust: Trust, host: str = HOST) -> object:
+        """Log in there: the milestone, or the Failure."""
+        self.house.tls = server_tls(issued)
+        backend = Backend((host,), 993, TLSMode.IMPLICIT, trust)
+        route = Route("alice", "east", backend)
+        asked: Deferred[Any] = Deferred.fromCoroutine(
+            self.connector.connect(route, password("alice", b"secret"), ORIGIN)
+        )
+        outcome: list[Any] = []
+        asked.addBoth(outcome.append)
+        self.settle()
+        self.assertEqual(len(outcome), 1)
+        if isinstance(outcome[0], Caught):
+            outcome[0].trap(Failure)
+            return outcome[0].value
+        peer, milestone = outcome[0]
+        peer.abandon()
+        self.assert_quiet()
+        return getattr(milestone, "failure", milestone)
+
+    def trusted(self, issued: Issued, trust: Trust, host: str = HOST) -> None:
+        """The login arrives and is accepted."""
+        self.assertIsInstance(self.reach(issued, trust, host), Accepted)
+
+    def untrusted(self, issued: Issued, trust: Trust, why: str, host: str = HOST) -> None:
+        """No login arrives, and the reason says why."""
+        failure = self.reach(issued, trust, host)
+        assert isinstance(failure, Failure), failure
+        self.assertIs(failure.kind, FailureKind.BACKEND_UNTRUSTED)
+        self.assertIn(why, failure.reason)
+        self.assertEqual([visit.logins for visit in self.house.visits], [[]])
+
+
+class NameTests(BackendCase):
+    """The certificate has to stand for the configured name (RFC 9525)."""
+
+    def trust(self, **changes: Any) -> Trust:
+        return Trust(ca_file=self.certificates.ca_file, **changes)
+
+    def test_right_name(self) -> None:
+        """The host's own name, which is also asked for (SNI)."""
+        self.trusted(self.certificates.issue("right", HOST), self.trust())
+        self.assertEqual(self.house.last.requested_name, HOST)  # type: ignore[attr-defined]
+
+    def test_wrong_name(self) -> None:
+        """A good certificate for somebody else."""
+        issued = self.certificates.issue("other", "other.example")
+        self.untrusted(issued, self.trust(), "certificate is not for mail.example")
+
+    def test_common_name(self) -> None:
+        """The subject's common name stands for nothing."""
+        issued = self.certificates.issue(HOST, "other.example")
+        self.untrusted(issued, self.trust(), "certificate is not for mail.example")
+
+    def test_configured_name(self) -> None:
+        """The name of the configuration counts, wherever we dial."""
+        issued = self.certificates.issue("store", "store.example")
+        self.trusted(issued, self.trust(server_name="store.example"), ADDRESS)
+        self.assertEqual(self.house.last.requested_name, "store.example")  # type: ignore[attr-defined]
+
+    def test_address(self) -> None:
+        """An address in the certificate; it is never sent as a name (RFC 6066 section 3)."""
+        self.trusted(self.certificates.issue("address", ADDRESS), self.trust(), ADDRESS)
+        self.assertIsNone(self.house.last.requested_name)  # type: ignore[attr-defined]
+
+    def test_wrong_address(self) -> None:
+        """Another address in the certificate."""
+        issued = self.certificates.issue("address", "192.0.2.77")
+        self.untrusted(issued, self.trust(), f"certificate is not for {ADDRESS}", ADDRESS)
+
+    def test_wildcard(self) -> None:
+        """A wildcard stands for one label."""
+        self.reactor.names["imap.mail.example"] = [ADDRESS]
+        issued = self.certificates.issue("wild", "*.mail.example")
+        self.trusted(issued, self.trust(), "imap.mail.example")
+
+    def test_international_name(self) -> None:
+        """A name beyond ASCII travels as its A-label."""
+        self.reactor.names["bücher.example"] = [ADDRESS]
+        issued = self.certificates.issue("idn", "xn--bcher-kva.example")
+        self.trusted(issued, self.trust(), "bücher.example")
+        name = self.house.last.requested_name  # type: ignore[attr-defined]
+        self.assertEqual(name, "xn--bcher-kva.example")
+
+    def test_impossible_name(self) -> None:
+        """A name that is none is a failure with a reason, not a defect."""
+        issued = self.certificates.issue("right", HOST)
+        for name in ("a..b", "x" * 64 + ".example"):
+            failure = self.reach(issued, self.trust(server_name=name))
+            assert isinstance(failure, Failure)
+            self.assertIs(failure.kind, FailureKind.BACKEND_UNTRUSTED)
+            self.assertEqual(failure.reason, f"{name!r} is no host name")
+
+
+class ChainTests(BackendCase):
+    """The certificate's chain has to end at an authority that the configuration trusts."""
+
+    def self_signed(self) -> Issued:
+        cert, key = (self.certificates.folder / name for name in ("self.pem", "self.key"))
+        write_certificate(cert, key, datetime.datetime.now(datetime.UTC))
+        loaded = x509.load_pem_x509_certificate(cert.read_bytes())
+        return Issued(cert, key, loaded.fingerprint(SHA256()))
+
+    def test_self_signed(self) -> None:
+        """Nobody vouches for it; the reason names what is wrong."""
+        trust = Trust("localhost", ca_file=self.certificates.ca_file)
+        self.untrusted(self.self_signed(), trust, "it is self-signed")
+
+    def test_unknown_authority(self) -> None:
+        """The platform's authorities do not know ours."""
+        issued = self.certificates.issue("right", HOST)
+        self.untrusted(issued, Trust(), "that is not trusted")
+
+    def test_expired(self) -> None:
+        """It was good once."""
+        issued = self.certificates.issue("old", HOST, valid_days=-1)
+        trust = Trust(ca_file=self.certificates.ca_file)
+        self.untrusted(issued, trust, "it has expired")
+
+    def test_pinned(self) -> None:
+        """The pinned certificate is right whatever its name, issuer and age."""
+        issued = self.certificates.issue("old", "other.example", valid_days=-1)
+        self.trusted(issued, Trust(pinned_sha256=issued.sha256))
+        issued = self.self_signed()
+        self.trusted(issued, Trust(pinned_sha256=issued.sha256))
+
+    def test_pinned_to_another(self) -> None:
+        """A pin replaces authority and name: they do not help a certificate that is not it."""
+        issued = self.certificates.issue("right", HOST)
+        trust = Trust(ca_file=self.certificates.ca_file, pinned_sha256=bytes(32))
+        self.untrusted(issued, trust, "certificate is not the pinned one")
+
+    def test_allowed_invalid(self) -> None:
+        """Everything is believed where the configuration says so."""
+        issued = self.certificates.issue("old", "other.example", valid_days=-1)
+        self.trusted(issued, Trust(allow_invalid=True))
+
+    def test_files_that_cannot_be_used(self) -> None:
+        """The reason names the file."""
+        issued = self.certificates.issue("right", HOST)
+        for trust, why in (
+            (Trust(ca_file="/nowhere/ca.pem"), "/nowhere/ca.pem: holds no PEM certificates"),
+            (Trust(client_certificate="/nowhere/c.pem"), "/nowhere/c.pem: cannot be read"),
+        ):
+            failure = self.reach(issued, trust)
+            assert isinstance(failure, Failure)
+            self.assertIn(why, failure.reason)
+
+    def test_client_certificate(self) -> None:
+        """Ours is shown to a backend that asks for it."""
+        ours = self.certificates.issue("proxy.example")
+        trust = Trust(
+            allow_invalid=True, client_certificate=str(ours.cert), client_key=str(ours.key)
+        )
+        issued = self.certificates.issue("right", HOST)
+        self.assertIsInstance(self.reach(issued, trust), Accepted)
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate_file(str(issued.cert))
+        context.use_privatekey_file(str(issued.key))
+        context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+        server = SecureScript(AnyTLS(context))
+        client = SecureScript(BackendContexts().side(trust, HOST))
+        self.reactor.join(client, server)
+        self.settle()
+        self.assertEqual(server.certificate_names, "CN=proxy.example")
+
+    def test_contexts_are_shared(self) -> None:
+        """Names do not multiply contexts: a row may give any number of them."""
+        contexts = BackendContexts()
+        trust = Trust(ca_file=self.certificates.ca_file)
+        for number in range(5):
+            contexts.side(Trust(f"n{number}.example", trust.ca_file), HOST)
+        self.assertEqual(len(contexts._contexts), 1)
+        contexts.clear()
+        self.assertEqual(len(contexts._contexts), 0)
+
+
+class ServerTests(LocalCase):
+    """What we show to clients."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.certificates = Certificates(self)
+
+    def settings(self, *labels: str, **changes: Any) -> ServerTLSSettings:
+        """One certificate a label; the last one is the default."""
+        certificates = []
+        for label in labels:
+            issued = self.certificates.issue(label.replace("*", "any"), label)
+            is_default = label == labels[-1]
+            certificates.append(
+                Certificate(str(issued.cert), str(issued.key), (label,), is_default)
+            )
+        return ServerTLSSettings(tuple(certificates), **changes)
+
+    def shown(self, tls: ServerTLS, client: AnyTLS) -> str:
+        """The subject that a client gets to see; empty where the handshake fails."""
+        script = SecureScript(client)
+        self.reactor.join(script, SecureScript(tls))
+        self.settle()
+        return script.certificate_names.removeprefix("CN=") if script.handshakes else ""
+
+    def test_chosen_by_name(self) -> None:
+        """The name in the hello chooses, in any case of letters; a wildcard after an exact one."""
+        tls = ServerTLS(self.settings("a.example", "*.example", "default.test"))
+        for name, subject in (
+            ("a.example", "a.example"),
+            ("A.Example", "a.example"),
+            ("b.example", "any.example"),
+            ("b.c.example", "default.test"),
+            ("nobody.test", "default.test"),
+            ("", "default.test"),
+        ):
+            self.assertEqual(self.shown(tls, trusting_client(name)), subject, name)
+
+    def test_least_version(self) -> None:
+        """Nothing older than the configured version."""
+        old = trusting_client()
+        old._context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        self.assertEqual(self.shown(ServerTLS(self.settings("x")), old), "x")
+        strict = ServerTLS(self.settings("x", min_version="1.3"))
+        self.assertEqual(self.shown(strict, old), "")
+        self.assertEqual(self.shown(strict, trusting_client()), "x")
+
+    def test_versions_of_the_past(self) -> None:
+        """TLS 1.1 is refused whatever the configuration says."""
+        old = trusting_client()
+        old._context.set_min_proto_version(SSL.TLS1_1_VERSION)
+        old._context.set_max_proto_version(SSL.TLS1_1_VERSION)
+        old._context.set_cipher_list(b"ALL:@SECLEVEL=0")
+        self.assertEqual(self.shown(ServerTLS(self.settings("x")), old), "")
+
+    def test_disabled_ciphers(self) -> None:
+        """A cipher suite that is switched off is not used."""
+        only = trusting_client()
+        only._context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        only._context.set_cipher_list(b"ECDHE-ECDSA-AES128-GCM-SHA256")
+        tls = ServerTLS(self.settings("x", disabled_ciphers=("ECDHE-ECDSA-AES128-GCM-SHA256",)))
+        self.assertEqual(self.shown(tls, only), "")
+        self.assertEqual(self.shown(ServerTLS(self.settings("x")), only), "x")
+
+    def test_reload(self) -> None:
+        """New files are shown after a reload; broken ones leave the old certificate in place."""
+        settings = self.settings("old.example")
+        tls = ServerTLS(settings)
+        cert, key = (Path(settings.certificates[0].chain_file), settings.certificates[0].key_file)
+        fresh = self.certificates.issue("new.example")
+        cert.write_bytes(fresh.cert.read_bytes())
+        with self.assertRaises(Failure) as caught:
+            tls.reload()
+        self.assertIn(f"{key}: holds no PEM key, or not the one of", caught.exception.reason)
+        self.assertEqual(self.shown(tls, trusting_client()), "old.example")
+        Path(key).write_bytes(fresh.key.read_bytes())
+        tls.reload()
+        self.assertEqual(self.shown(tls, trusting_client()), "new.example")
+
+    def test_unusable_files(self) -> None:
+        """The file at fault is named."""
+        empty = self.certificates.folder / "empty.pem"
+        empty.write_bytes(b"")
+        for chain, why in ((empty, "holds no PEM certificate"), ("/nowhere", "cannot be read")):
+            settings = ServerTLSSettings((Certificate(str(chain), str(empty)),))
+            with self.assertRaises(Failure) as caught:
+                ServerTLS(settings)
+            self.assertEqual(caught.exception.reason, f"{chain}: {why}")
+
+
+class ExplanationTests(LocalCase):
+    """OpenSSL's errors in words."""
+
+    def test_errors(self) -> None:
+        """The reasons of the queue; other shapes of error are no defect."""
+        for error, words in (
+            (SSL.Error([("SSL routines", "", "no shared cipher")]), ": no shared cipher"),
+            (SSL.Error([]), ""),
+            (SSL.Error(), ""),
+            (SSL.SysCallError(-1, "Unexpected EOF"), ""),
+        ):
+            self.assertEqual(explain_ssl_error(Caught(error)), "TLS handshake failed" + words)

@@ -1,0 +1,338 @@
+"""A reactor of the test's own: real descriptors, no port, and time that stands still.
+
+It is Twisted's epoll reactor, driven by hand.  Connections are pairs of connected sockets; who
+answers at which address is the test's choice; names resolve as the test says.  So transports,
+TLS, half-close, back-pressure and splice(2) are the real ones, and nothing ever waits.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from twisted.internet import tcp
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.base import DelayedCall
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.error import TimeoutError as TimedOut
+from twisted.internet.error import UserError
+from twisted.internet.interfaces import IConnector, IHalfCloseableProtocol, IHostResolution
+from twisted.internet.protocol import Protocol
+from twisted.protocols import tls
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+PATIENCE = 20_000
+"""Rounds after which a conversation that does not end is a fault."""
+SMALL_BUFFER = 4096
+"""Octets asked for as the kernel's own buffer, so that a reader that stalls is felt soon."""
+
+
+class LocalConnection(tcp.Connection):
+    """A TCP transport whose socket is one end of a pair."""
+
+    _tlsClientDefault = True
+
+    def __init__(self, sock: socket.socket, protocol: Any, reactor: Any, places: Any) -> None:
+        super().__init__(sock, protocol, reactor)
+        self._host, self._peer = places
+        self.settings: dict[str, bool] = {}
+        self.connected = 1
+        self.logstr = "local"
+
+    def getHost(self) -> Any:
+        return self._host
+
+    def getPeer(self) -> Any:
+        return self._peer
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.settings["nodelay"] = enabled
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.settings["keepalive"] = enabled
+
+
+class LocalServer(LocalConnection):
+    """The accepting end."""
+
+    _tlsClientDefault = False
+
+
+@implementer(IConnector)
+class _Connector:
+    """One attempt to connect, as Twisted's factories know it."""
+
+    def __init__(self, reactor: LocalReactor, place: tuple[str, int], factory: Any) -> None:
+        self.reactor = reactor
+        self.place = place
+        self.factory = factory
+        self.pending: list[DelayedCall] = []
+        self.transport: Any = None
+        reactor.attempts.append(place)
+
+    def getDestination(self) -> Any:
+        return _address(*self.place)
+
+    def later(self, seconds: float, call: Callable[..., Any], *args: Any) -> None:
+        self.pending.append(self.reactor.callLater(seconds, call, *args))
+
+    def fail(self, error: Exception) -> None:
+        self._settle()
+        self.factory.clientConnectionFailed(self, Failure(error))
+
+    def succeed(self, server: Callable[[], Any]) -> None:
+        self._settle()
+        protocol = self.factory.buildProtocol(self.getDestination())
+        if protocol is not None:
+            self.transport, _ = self.reactor.join(protocol, server(), self.place)
+
+    def stopConnecting(self) -> None:
+        self.fail(UserError())
+
+    def disconnect(self) -> None:
+        if self.transport is None:
+            self.stopConnecting()
+        else:
+            self.transport.loseConnection()
+
+    def connect(self) -> None:
+        raise NotImplementedError
+
+    def _settle(self) -> None:
+        for call in self.pending:
+            if call.active():
+                call.cancel()
+        self.pending = []
+
+
+class LocalReactor(EPollReactor):
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__()
+        self.attempts: list[tuple[str, int]] = []
+        """Where it was tried to connect."""
+        self.listening: dict[tuple[str, int], Callable[[], Any]] = {}
+        self.silent: set[tuple[str, int]] = set()
+        """Addresses that never answer; any other that does not listen refuses at once."""
+        self.names: dict[str, list[str]] = {}
+        self.resolutions: list[Callable[[], None]] = []
+        self.resolves_at_once = True
+        self.transports: list[LocalConnection] = []
+        self.installNameResolver(cast(Any, self))
+
+    def seconds(self) -> float:
+        return self.now
+
+    def wakeUp(self) -> None:
+        """Nobody sleeps here."""
+
+    # -- connections ---------------------------------------------------------------------
+
+    def connectTCP(self, host: str, port: int, factory: Any, *args: Any, **kwargs: Any) -> Any:
+        timeout = args[0] if args else kwargs.get("timeout", 30)
+        connector = _Connector(self, (host, port), factory)
+        factory.doStart()
+        factory.startedConnecting(connector)
+        server = self.listening.get((host, port))
+        if server is not None:
+            connector.later(0, connector.succeed, server)
+        elif (host, port) in self.silent:
+            connector.later(timeout, connector.fail, TimedOut())
+        else:
+            connector.later(0, connector.fail, Refused())
+        return connector
+
+    def join(
+        self, client: Any, server: Any, place: tuple[str, int] = ("192.0.2.1", 143)
+    ) -> tuple[LocalConnection, LocalConnection]:
+        """Connect two protocols; the server is told first, as a kernel does it."""
+        near, far = socket.socketpair()
+        for sock in (near, far):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        there, here = _address(*place), IPv4Address("TCP", "203.0.113.9", 40000)
+        accepted = LocalServer(far, server, self, (there, here))
+        connected = LocalConnection(near, client, self, (here, there))
+        self.transports += [accepted, connected]
+        for transport in (accepted, connected):
+            transport.startReading()
+            cast(Any, transport.protocol).makeConnection(transport)
+        return connected, accepted
+
+    # -- names ---------------------------------------------------------------------------
+
+    def resolveHostName(
+        self, receiver: Any, hostName: str, portNumber: int = 0, *args: Any, **kwargs: Any
+    ) -> Any:
+        resolution = _Resolution(hostName)
+        receiver.resolutionBegan(resolution)
+
+        def finish() -> None:
+            for host in self.names.get(hostName, [hostName] if hostName[-1:].isdigit() else []):
+                receiver.addressResolved(_address(host, portNumber))
+            receiver.resolutionComplete()
+
+        if self.resolves_at_once:
+            finish()
+        else:
+            self.resolutions.append(finish)
+        return resolution
+
+    # -- by hand -------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let everything happen that happens without time passing."""
+        for _ in range(PATIENCE):
+            if not self._round():
+                return
+        raise AssertionError("the reactor is never quiet")
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at each call on the way."""
+        until = self.now + seconds
+        self.settle()
+        while (due := self._next_call()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.settle()
+        self.now = until
+        self.settle()
+
+    def _next_call(self) -> float | None:
+        times = [cast(Any, call).getTime() for call in self.getDelayedCalls()]
+        return min(times) if times else None
+
+    def _round(self) -> bool:
+        due = self._next_call()
+        has_calls = due is not None and due <= self.now
+        self.runUntilCurrent()
+        events = self._poller.poll(0, max(len(self._selectables), 1))
+        for fd, event in events:
+            selectable = self._selectables.get(fd)
+            if selectable is not None:
+                self._doReadOrWrite(selectable, fd, event)
+        return bool(events) or has_calls
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for reader in list(self._internalReaders):
+            self._internalReaders.discard(reader)
+            self.removeReader(reader)
+            reader.connectionLost(None)
+        for transport in self.transports:
+            if hasattr(transport, "socket"):
+                transport.socket.close()
+        self._poller.close()
+
+
+class _Resolution:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        raise NotImplementedError
+
+
+implementer(IHostResolution)(_Resolution)
+
+
+def _address(host: str, port: int) -> IPv4Address | IPv6Address:
+    return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
+
+
+@implementer(IHalfCloseableProtocol)
+class Script(Protocol):
+    """The other end, by hand: remembers what it hears, says what the test says."""
+
+    transport: Any
+
+    def __init__(self, greeting: bytes = b"", replies: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """``replies``: what to say once what was heard ends with this."""
+        self._greeting = greeting
+        self._replies = list(replies)
+        self.heard = b""
+        self.lost: Failure | None = None
+        self.stays = False
+        """Goes on speaking after the other side has finished, where the transport can."""
+        self.has_heard_the_end = False
+
+    def connectionMade(self) -> None:
+        if self._greeting:
+            self.say(self._greeting)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard += data
+        while self._replies and self.heard.endswith(self._replies[0][0]):
+            self.say(self._replies.pop(0)[1])
+
+    def connectionLost(self, reason: Failure = Failure(UserError())) -> None:  # noqa: B008
+        self.lost = reason
+
+    def readConnectionLost(self) -> None:
+        self.has_heard_the_end = True
+        if not self.stays:
+            self.leave()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half is closed."""
+
+    def say(self, data: bytes) -> None:
+        """Send."""
+        self.transport.write(data)
+
+    def take(self) -> bytes:
+        """What was heard since the last time."""
+        heard, self.heard = self.heard, b""
+        return heard
+
+    def leave(self) -> None:
+        """Close, as a program that ends does."""
+        self.transport.loseConnection()
+
+    def reset(self) -> None:
+        """Break the connection."""
+        self.transport.abortConnection()
+
+
+class LocalCase(SynchronousTestCase):
+    """A test with a reactor of its own; nothing may be left of it at the end."""
+
+    def setUp(self) -> None:
+        self.descriptors = open_descriptors()
+        self.reactor = LocalReactor()
+        self.addCleanup(self.reactor.close)
+        # TLS gathers small writes until the reactor's next round: let it be ours.
+        self.patch(tls, "_get_default_clock", lambda: self.reactor)
+
+    def settle(self) -> None:
+        """See LocalReactor."""
+        self.reactor.settle()
+
+    def advance(self, seconds: float) -> None:
+        """See LocalReactor."""
+        self.reactor.advance(seconds)
+
+    def assert_quiet(self) -> None:
+        """No call is planned and no descriptor is watched or open."""
+        self.settle()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(_watched(self.reactor), [])
+        still = [t for t in self.reactor.transports if hasattr(t, "socket")]
+        self.assertEqual(still, [])
+
+
+def _watched(reactor: LocalReactor) -> list[Any]:
+    internal = set(reactor._internalReaders)
+    return [r for r in (*reactor.getReaders(), *reactor.getWriters()) if r not in internal]
+
+
+def open_descriptors() -> set[int]:
+    """The descriptors that this process has open."""
+    with os.scandir("/proc/self/fd") as entries:
+        found = {int(entry.name) for entry in entries}
+    return {fd for fd in found if os.path.exists(f"/proc/self/fd/{fd}")}
