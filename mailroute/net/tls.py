@@ -40,8 +40,8 @@ _VERIFY_ERRORS = {
 class TLSSide(Shape):
     """How one side of a connection begins TLS and what it demands of the other."""
 
-    def connection(self, sock: socket.socket) -> SSL.Connection:
-        """TLS over this socket, about to begin the handshake."""
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
+        """TLS over this socket, or over memory, about to begin the handshake."""
 
     def verify(self, connection: SSL.Connection) -> None:
         """Check the other side after the handshake; raises Failure."""
@@ -96,7 +96,7 @@ class ServerTLS:
         self._settings = settings
         self._default, self._by_name = self._load()
 
-    def connection(self, sock: socket.socket) -> SSL.Connection:
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
         """See TLSSide."""
         connection = SSL.Connection(self._default, sock)
         connection.set_accept_state()
@@ -180,7 +180,7 @@ class BackendTLS:
         self.complaint = ""
         """What OpenSSL found wrong with the certificate."""
 
-    def connection(self, sock: socket.socket) -> SSL.Connection:
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
         """See TLSSide."""
         connection = SSL.Connection(self._context, sock)
         connection.set_connect_state()
