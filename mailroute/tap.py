@@ -58,7 +58,7 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService:
     log = Logger(namespace="mailroute")
     for warning in warnings:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
-        log.warn("{warning}", warning=warning)
+        log.warn("{text}", text=warning)
     return service
 
 

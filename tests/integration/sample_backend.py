@@ -97,9 +97,10 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _hand_over(self, backend: SampleBackend, tag: str) -> None:
         """Let the test speak for the server from here on."""
-        self._say(f"{tag} OK raw")
         stream = Stream(self.connection)
+        # Before the answer: from then on the test looks for it.
         backend.streams.append(stream)
+        self._say(f"{tag} OK raw")
         stream.follow()
 
     def _verdict(self, is_in: bool, name: str, user: str) -> str:

@@ -21,6 +21,8 @@ from tests.integration.matrix import (
     ALICE_SECRET,
     BOB,
     BOB_SECRET,
+    ODD,
+    ODD_SECRET,
     USERS,
     ProxyTestCase,
     destination,
@@ -129,8 +131,24 @@ class EncryptionBehindTests(ProxyTestCase):
             seen = len(east.log())
             with Wire("imap", front.ports["imap", "implicit"], "implicit") as wire:
                 self.assertTrue(wire.log_in(ALICE, ALICE_SECRET).is_accepted)
+            front.wait_for("session", client=wire.origin)
             logins = [line for line in east.log()[seen:].splitlines() if "Login: user=" in line]
             self.assertEqual([", TLS," in line for line in logins], [behind != "plain"], behind)
+
+
+class OddPasswordTests(ProxyTestCase):
+    """A password with spaces, quotes and a backslash survives every way to say it."""
+
+    def test_every_command(self) -> None:
+        """By IMAP's quoted string and literal, POP3's PASS and submission's AUTH."""
+        front = self.watch(proxy("implicit"))
+        for protocol in PROTOCOLS:
+            with Wire(protocol, front.ports[protocol, "implicit"], "implicit") as wire:
+                self.assertTrue(wire.log_in(ODD, ODD_SECRET).is_accepted, protocol)
+        with Wire("imap", front.ports["imap", "implicit"], "implicit") as wire:
+            wire.say(f"a LOGIN {ODD} {{{len(ODD_SECRET)}}}")
+            self.assertTrue(wire.line().startswith("+ "))
+            self.assertTrue(wire.ask(ODD_SECRET).startswith("a OK"))
 
 
 class CleartextTests(ProxyTestCase):

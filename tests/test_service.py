@@ -1,0 +1,329 @@
+"""The service: bind, serve, reload, drain.  It listens at Unix sockets in the test's folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import globalLogPublisher
+
+from mailroute import privileges
+from mailroute.config.reader import read
+from mailroute.errors import ConfigurationError
+from mailroute.service import MailrouteService
+from tests.integration.certificates import Authority
+from tests.support.backends import House
+from tests.support.local_reactor import LocalCase, open_descriptors
+from tests.support.peers import DELAY_SECONDS, EAST, WEST
+from tests.test_session import JOINED, UNKNOWN
+
+CONFIGURATION = """
+[server]
+hostname = "mail.example.org"
+shutdown_grace = "30s"
+{server}
+
+[listener.imap]
+protocol = "imap"
+bind = [{binds}]
+tls = "starttls"
+max_connections = 100
+
+[destination.east]
+host = "192.0.2.1"
+allow_plaintext_auth = true
+[destination.east.protocol.imap]
+port = 143
+tls = "plain"
+
+[destination.west]
+host = "192.0.2.2"
+allow_plaintext_auth = true
+{west}
+[destination.west.protocol.imap]
+port = 143
+tls = "plain"
+
+[mapping]
+source = "file"
+[mapping.file]
+path = "routes"
+
+[tls.certificate.main]
+cert = "main.pem"
+key = "main.key"
+
+[capabilities.imap]
+allow_plain_auth_without_tls = true
+"""
+
+
+class Client:
+    """A client at a Unix socket, by hand."""
+
+    def __init__(self, reactor: Any, path: str) -> None:
+        self._reactor = reactor
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.sock.setblocking(False)
+
+    def say(self, data: bytes) -> None:
+        """Send, and let it have its effect."""
+        self.sock.sendall(data)
+        self._reactor.settle()
+
+    def take(self) -> bytes:
+        """What was said since the last time."""
+        self._reactor.settle()
+        heard = b""
+        try:
+            while data := self.sock.recv(65536):
+                heard += data
+        except BlockingIOError:
+            return heard
+        return heard + b"<end>"
+
+
+class ServiceCase(LocalCase):
+    """A service, its files, and two houses behind it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.authority = Authority(self.folder)
+        self.authority.issue("main")
+        (self.folder / "routes").write_text("alice east\n")
+        self.events: list[Any] = []
+        globalLogPublisher.addObserver(self.events.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+        self.east, self.west = (House({"alice": b"secret"}) for _ in range(2))
+        self.reactor.listening.update({EAST: self.east.accept, WEST: self.west.accept})
+        # This process' own limit and signals stay as they are.
+        self.patch(privileges, "raise_descriptor_limit", lambda: 1128)
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+
+    def place(self, name: str = "imap") -> str:
+        return str(self.folder / name)
+
+    def make(self, *places: str, server: str = "", west: str = "") -> MailrouteService:
+        """A service that is to listen at these places."""
+        binds = ", ".join(f'"unix:{place}"' for place in places or (self.place(),))
+        path = self.folder / "mailroute.toml"
+        path.write_text(CONFIGURATION.format(binds=binds, server=server, west=west))
+        path.chmod(0o640)
+        return MailrouteService(read(str(path), environment={}), self.reactor)
+
+    def start(self, **changes: str) -> MailrouteService:
+        """A service that serves; it is stopped with the test."""
+        self.service = self.make(**changes)
+        self.service.startService()
+        self.addCleanup(self.stop_whatever_happens)
+        return self.service
+
+    def stop_whatever_happens(self) -> None:
+        if self.service.running:
+            self.service.stopService()
+            self.advance(120)
+
+    def client(self, name: str = "imap") -> Client:
+        """A client that was greeted."""
+        client = Client(self.reactor, self.place(name))
+        self.addCleanup(client.sock.close)
+        self.assertTrue(client.take().startswith(b"* OK "))
+        return client
+
+    def log_in(self, client: Client, name: bytes = b"alice") -> bytes:
+        """The answer to a login."""
+        client.say(b"a LOGIN " + name + b" secret\r\n")
+        if not (answer := client.take()):
+            self.advance(DELAY_SECONDS)
+            answer = client.take()
+        return answer
+
+    def said(self, level: str) -> list[str]:
+        """What the log was told at this level."""
+        found = [e for e in self.events if e.get("log_level") and e["log_level"].name == level]
+        return [str(event["log_format"]).format(**event) for event in found]
+
+
+class StartTests(ServiceCase):
+    """All sockets or none, then sessions."""
+
+    def test_serves(self) -> None:
+        """A login through it reaches the account's server."""
+        self.start()
+        client = self.client()
+        self.assertEqual(self.log_in(client), JOINED)
+        client.say(b"b NOOP\r\n")
+        self.assertEqual(self.east.last.joined, b"b NOOP\r\n")
+        self.assertEqual(self.log_in(self.client(), b"carol"), UNKNOWN)
+
+    def test_addresses(self) -> None:
+        """Every address, in the configuration's order; all of them are served."""
+        places = [self.place(name) for name in ("b", "a")]
+        self.service = service = self.make(*places)
+        service.startService()
+        self.addCleanup(self.stop_whatever_happens)
+        names = [address.name for address in service.addresses]
+        self.assertEqual(names, [place.encode() for place in places])
+        for name in ("a", "b"):
+            self.client(name)
+
+    def test_bound_once(self) -> None:
+        """twistd binds before it drops privileges, and starts afterwards."""
+        service = self.make()
+        service.privilegedStartService()
+        service.privilegedStartService()
+        service.startService()
+        self.service = service
+        self.addCleanup(self.stop_whatever_happens)
+        self.assertEqual(len(service.addresses), 1)
+
+    def test_all_or_none(self) -> None:
+        """One place that cannot be had: it is named, and the others are given up."""
+        (self.folder / "taken").write_text("a file")
+        service = self.make(self.place(), self.place("taken"))
+        before = open_descriptors()
+        error = self.assertRaises(OSError, service.privilegedStartService)
+        self.assertIn(f"listener.imap: cannot listen at unix:{self.place('taken')}", str(error))
+        self.assertEqual(open_descriptors(), before)
+        with socket.socket(socket.AF_UNIX) as client:
+            self.assertRaises(ConnectionRefusedError, client.connect, self.place())
+
+    def test_rights_are_dropped_after_binding(self) -> None:
+        """Low ports are bound with all rights; nothing is served with them."""
+        order = []
+        self.patch(privileges, "drop", lambda ids: order.append("dropped"))
+        service = self.make()
+        bind, adopt = service._bind, self.reactor.adoptStreamPort
+        self.patch(service, "_bind", lambda where: order.append("bound") or bind(where))
+        self.patch(
+            self.reactor, "adoptStreamPort", lambda *args: order.append("served") or adopt(*args)
+        )
+        self.service = service
+        service.startService()
+        self.addCleanup(self.stop_whatever_happens)
+        self.assertEqual(order, ["bound", "dropped", "served"])
+
+    def test_crowded(self) -> None:
+        """Fewer descriptors than the listeners promise are told at the start."""
+        self.patch(privileges, "raise_descriptor_limit", lambda: 148)
+        self.start()
+        self.assertIn(
+            "room for 10 sessions only, while the listeners allow 100", self.said("warn")[0]
+        )
+
+    def test_stale_socket_is_replaced(self) -> None:
+        """The next start takes the place of a service that was killed."""
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(self.place())
+        self.start()
+        self.client()
+
+    def test_leaves_no_socket(self) -> None:
+        """A service that ends takes its sockets with it."""
+        self.start()
+        self.service.stopService()
+        self.settle()
+        self.assertFalse(os.path.exists(self.place()))
+
+
+class CheckTests(ServiceCase):
+    """What is wrong is said before anything is served."""
+
+    def test_warnings(self) -> None:
+        """The configuration's own warnings are passed on, and nothing else is said."""
+        service = self.make(server='bridge_idle = "1m"')
+        warnings = service.check()
+        self.assertEqual(warnings, list(service._configuration.warnings))
+        self.assertEqual(len([text for text in warnings if "server.bridge_idle" in text]), 1)
+
+    def test_trust(self) -> None:
+        """A file by which a backend is to be trusted, and that cannot be."""
+        (self.folder / "ca.pem").write_text("no certificate")
+        service = self.make(west='tls_ca_file = "ca.pem"')
+        error = self.assertRaises(ConfigurationError, service.check)
+        (complaint,) = error.complaints
+        self.assertIn("destination.west: ", complaint)
+        self.assertIn("ca.pem: holds no PEM certificates", complaint)
+
+    def test_certificate(self) -> None:
+        """A certificate of ours that cannot be used."""
+        (self.folder / "main.key").write_text("no key")
+        error = self.assertRaises(ConfigurationError, self.make)
+        self.assertIn("tls.certificate: ", error.complaints[0])
+
+
+class ReloadTests(ServiceCase):
+    """SIGHUP: files are read again, and what is broken keeps its old content."""
+
+    def move(self, where: str) -> None:
+        (self.folder / "routes").write_text(f"alice {where}\n")
+
+    def test_mapping(self) -> None:
+        """An account is found where the file now says, and the old answer is forgotten."""
+        service = self.start()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.move("west")
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual((len(self.east.visits), len(self.west.visits)), (2, 0))
+        service.reload()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual((len(self.east.visits), len(self.west.visits)), (2, 1))
+
+    def test_broken_mapping(self) -> None:
+        """A destination that does not exist: an error in the log, and the old routes."""
+        service = self.start()
+        self.move("nowhere")
+        service.reload()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        (error,) = self.said("error")
+        self.assertIn("nowhere", error)
+        self.assertTrue(error.endswith("the old content stays"))
+
+    def test_broken_certificate(self) -> None:
+        """The old certificate stays, and the mapping is read all the same."""
+        service = self.start()
+        (self.folder / "main.key").write_text("no key")
+        self.move("west")
+        service.reload()
+        (error,) = self.said("error")
+        self.assertTrue(error.endswith("the old certificates stay"))
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual(len(self.west.visits), 1)
+
+    def test_signal(self) -> None:
+        """SIGHUP does it, and ends no session."""
+        self.start()
+        client = self.client()
+        self.assertEqual(self.log_in(client), JOINED)
+        self.move("west")
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.settle()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual(len(self.west.visits), 1)
+        client.say(b"still here")
+        self.assertEqual(self.east.last.joined, b"still here")
+
+    def test_log(self) -> None:
+        """SIGUSR1 has the log reopened; where it cannot be, it goes on, and says so."""
+        service = self.start()
+        reopened: list[int] = []
+        service.reopen_log = lambda: reopened.append(1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        self.settle()
+        self.assertEqual(reopened, [1])
+
+        def refuse() -> None:
+            raise OSError(13, "Permission denied")
+
+        service.reopen_log = refuse
+        service.rotate_log()
+        self.assertIn("the log cannot be reopened", self.said("error")[0])
