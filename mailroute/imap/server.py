@@ -77,8 +77,7 @@ class ImapServer(ServerDialogue):
 
     def _limit(self) -> int:
         """AUTHENTICATE may carry a whole token; everything else is a short command."""
-        is_sasl = syntax.start_of(self._peek().partition(b"\n")[0]).verb == "AUTHENTICATE"
-        return SASL_LINE_LIMIT if is_sasl else COMMAND_LIMIT
+        return SASL_LINE_LIMIT if syntax.is_authenticate(self._peek()) else COMMAND_LIMIT
 
     def _peek(self) -> bytes:
         source = self._framing if self._framing.started else self._buffer

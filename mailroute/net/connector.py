@@ -21,8 +21,8 @@ from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.route import Backend, Origin, Route, TLSMode
 
-RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE})
-"""What another address, or the same one a moment later, may do better."""
+RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE, FailureKind.BACKEND_TIMED_OUT})
+"""What another address, or the same one a moment later, may do better: before the login."""
 JITTER_SECONDS = (0.1, 0.3)
 
 MakeDialogue = Callable[[Route, Login, Origin], ClientDialogue]
@@ -65,30 +65,31 @@ class Connector:
                 left = deadline - self._clock.seconds()
                 if left <= 0:
                     break
+                # A silent address does not use up the time of those behind it.
                 share = left / (len(route.backend.hosts) - number)
+                dialogue = self._make_dialogue(route, login, origin)
                 try:
-                    dialogue = self._make_dialogue(route, login, origin)
-                    return await self._try(route.backend, host, dialogue, (share, deadline))
+                    return await self._try(route.backend, host, dialogue, share)
                 except Failure as failure:
-                    if failure.kind not in RETRIABLE:
+                    if failure.kind not in RETRIABLE or dialogue.login_is_used:
                         raise
                     failures.append(failure)
         raise failures[-1] if failures else Failure(FailureKind.BACKEND_TIMED_OUT, "no time left")
 
     async def _try(
-        self, backend: Backend, host: str, dialogue: ClientDialogue, times: tuple[float, float]
+        self, backend: Backend, host: str, dialogue: ClientDialogue, seconds: float
     ) -> tuple[BackendPeer, ClientMilestone]:
-        """One address; raises Failure when it was not reached."""
-        connect_seconds, deadline = times
+        """One address; raises Failure when it was not reached, or lost."""
+        until = self._clock.seconds() + seconds
         is_plain = backend.tls is TLSMode.PLAIN
         tls = None if is_plain else self.contexts.side(backend.trust, host)
 
         def make_peer() -> BackendPeer:
             is_implicit = backend.tls is TLSMode.IMPLICIT
-            left = max(deadline - self._clock.seconds(), 0.0)
+            left = max(until - self._clock.seconds(), 0.0)
             return BackendPeer(dialogue, tls, is_implicit, self._clock, left)
 
-        peer = await self._dial(host, backend.port, make_peer, connect_seconds)
+        peer = await self._dial(host, backend.port, make_peer, seconds)
         try:
             milestone = await peer.milestone()
         except BaseException:
