@@ -192,7 +192,7 @@ class LateAnswerTests(SessionCase):
     def test_answer_to_nobody(self) -> None:
         """No time is granted to a connection that is no more: no timer stays."""
         client, transport = self.world.connect()
-        peer = transport.protocol
+        peer = transport._protocol
         client.leave()
         self.settle()
         for speak in (

@@ -32,7 +32,7 @@ class ReadingTests(SessionCase):
         return client, transport
 
     def held(self, transport: LocalConnection) -> int:
-        return len(transport.protocol._dialogue._buffer)  # type: ignore[attr-defined]
+        return len(transport._protocol._dialogue._buffer)  # type: ignore[attr-defined]
 
     def test_bound(self) -> None:
         """Reading stops at the bound: the rest stays with the client."""
@@ -163,7 +163,7 @@ class EndTests(SessionCase):
     def test_asking_a_lost_peer(self) -> None:
         """Whoever asks a connection that is gone for more is cancelled, and does not wait."""
         client, transport = self.world.connect()
-        peer = transport.protocol
+        peer = transport._protocol
         client.leave()
         self.settle()
         asked = Deferred.fromCoroutine(peer.milestone())  # type: ignore[attr-defined]
