@@ -242,6 +242,9 @@ class ImapServer(ServerDialogue):
     def _write_rejected(self, verdict: Rejected) -> None:
         for line in verdict.untagged:
             self._write(line + b"\r\n")
+        if verdict.words and verdict.words[0][:7].upper() == b"[ALERT]":
+            # The user has to see it (RFC 9051 section 7.1); the tagged reply has a code of ours.
+            self._write(b"* NO " + verdict.words[0] + b"\r\n")
         self._reply(b"NO " + replies.rejection(verdict))
 
     def _forget(self) -> None:
