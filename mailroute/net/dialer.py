@@ -38,8 +38,8 @@ class Dialer:
 
     async def dial(self, host: str, port: int, make: Callable[[], P], seconds: float) -> P:
         """Connect, then make the protocol; raises Failure (BACKEND_UNREACHABLE) in time."""
-        addresses = [host] if is_address(host) else await self._resolve(host, seconds)
         until = self._clock.seconds() + seconds
+        addresses = [host] if is_address(host) else await self._resolve(host, port, seconds)
         for number, address in enumerate(addresses):
             left = until - self._clock.seconds()
             is_last = number == len(addresses) - 1
@@ -53,7 +53,7 @@ class Dialer:
                 protocol = make()
                 attempt.open(protocol)
                 return protocol
-        raise Failure(FailureKind.BACKEND_UNREACHABLE, f"{host}: the name has no address")
+        raise AssertionError("every name has an address, and the last one ends the loop")
 
     async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
         attempt = Attempt(self._poller, address, port)
@@ -69,16 +69,23 @@ class Dialer:
                 raise
         return attempt
 
-    async def _resolve(self, host: str, seconds: float) -> list[str]:
+    async def _resolve(self, host: str, port: int, seconds: float) -> list[str]:
+        where = f"{host}:{port}"
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            # The resolver would fail in a thread of its own, and never say so.
+            reason = f"{where}: this is no host name"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
         receiver = _Addresses()
         self._reactor.nameResolver.resolveHostName(receiver, host)
         try:
             await receiver.complete.addTimeout(seconds, cast(Any, self._clock))
         except TimeoutError:
-            reason = f"{host}: the name was not resolved within {seconds:.1f} s"
+            reason = f"{where}: the name was not resolved within {seconds:.1f} s"
             raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
         if not receiver.found:
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, f"{host}: the name does not resolve")
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, f"{where}: the name does not resolve")
         return receiver.found
 
 

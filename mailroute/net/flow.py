@@ -9,16 +9,30 @@ the other one, so a direction never holds more than a chunk or a pipe.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from mailroute.net.pipes import PIPE_OCTETS, Pipe, PipePool
 from mailroute.net.stream import READ_OCTETS, Stream
 
-if TYPE_CHECKING:
-    from mailroute.net.joint import Side
-
 _FLAGS = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 _SMALL_OCTETS = READ_OCTETS // 2
+
+
+class Joined(Protocol):
+    """What joins the two connections."""
+
+    def broken(self, side: Any) -> None:
+        """A connection broke while bytes of this side were moved."""
+
+
+class Side(Protocol):
+    """Whose bytes these are."""
+
+    octets: int
+
+    @property
+    def joint(self) -> Joined:
+        """What this is a side of."""
 
 
 class Flow:

@@ -26,6 +26,7 @@ WRITABLE = select.EPOLLOUT
 ENDED = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
 _WATCHED = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_ROUNDS_A_TURN = 4
 _EVENTS_A_ROUND = 256
 _HANDSHAKES_A_ROUND = 4
 
@@ -84,7 +85,10 @@ class Poller:
         self._wake()
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """End what is left, and watch nothing any more."""
+        for each in list(self._watched.values()):
+            each.defect()
+        self._run(self._again, len(self._again))
         self._reactor.removeReader(self)
         self._epoll.close()
 
@@ -102,10 +106,19 @@ class Poller:
         """The reactor is being stopped."""
 
     def doRead(self) -> None:
-        """One round: what is ready, what is left from the last round, a few handshakes."""
+        """A few rounds, as long as there is something to do: a turn of the reactor costs more."""
+        for _ in range(_ROUNDS_A_TURN):
+            if not self._round():
+                break
+        if self._again or self._slow:
+            self._wake()
+
+    def _round(self) -> bool:
+        """What is ready, what is left from the last round, a few handshakes."""
         left = len(self._again)
         watched = self._watched
-        for descriptor, mask in self._epoll.poll(0, _EVENTS_A_ROUND):
+        events = self._epoll.poll(0, _EVENTS_A_ROUND)
+        for descriptor, mask in events:
             each = watched.get(descriptor)
             if each is None:
                 continue
@@ -116,8 +129,7 @@ class Poller:
                 each.defect()
         self._run(self._again, left)
         self._run(self._slow, min(_HANDSHAKES_A_ROUND, len(self._slow)))
-        if self._again or self._slow:
-            self._wake()
+        return bool(events or self._again or self._slow)
 
     def _run(self, calls: deque[Callable[[], None]], count: int) -> None:
         for _ in range(count):
@@ -133,4 +145,5 @@ class Poller:
 
     def _woken(self) -> None:
         self._is_woken = False
-        self.doRead()
+        if not self._epoll.closed:
+            self.doRead()

@@ -24,7 +24,8 @@ from mailroute.net.tls import TLSSide
 
 READ_OCTETS = 65536
 RECORD_OCTETS = 16384
-"""Of TLS: pyOpenSSL copies what it is given, so it is given no more than one record takes."""
+"""What one record of TLS holds at most (RFC 8446 section 5.1)."""
+RECORDS_A_CHUNK = 4
 _CHUNKS_A_ROUND = 8
 """Read from one connection before the others have their turn."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -108,7 +109,7 @@ class Stream:
         """A chunk; empty at the end, None while nothing waits (``is_readable`` tells)."""
         try:
             if self._tls is not None:
-                return self._tls.recv(RECORD_OCTETS)
+                return self._receive_records(self._tls)
             if self._sock is None:
                 return None
             chunk = self._sock.recv(READ_OCTETS)
@@ -128,6 +129,22 @@ class Stream:
             # A short read has emptied the socket; the next bytes come with an edge of their own.
             self.is_readable = False
         return chunk
+
+    def _receive_records(self, tls: SSL.Connection) -> bytes:
+        """One record, or several where they are full: then more are likely to wait."""
+        chunk = tls.recv(RECORD_OCTETS)
+        if len(chunk) < RECORD_OCTETS:
+            return chunk
+        chunks = [chunk]
+        try:
+            while len(chunk) == RECORD_OCTETS and len(chunks) < RECORDS_A_CHUNK:
+                chunk = tls.recv(RECORD_OCTETS)
+                chunks.append(chunk)
+        except SSL.WantReadError:
+            self.is_readable = False
+        except SSL.Error:
+            pass  # It comes again with the next call, behind what was received before it.
+        return b"".join(chunks)
 
     def ended(self) -> None:
         """``receive`` returned the end."""
@@ -197,7 +214,7 @@ class Stream:
             if self._tls is None:
                 return self._sock.send(data) if self._sock is not None else len(data)
             while sent < len(data):
-                sent += self._tls.send(bytes(data[sent : sent + RECORD_OCTETS]))
+                sent += self._tls.send(data[sent:] if sent else data)
         except (BlockingIOError, SSL.WantWriteError, SSL.WantReadError):
             return sent
         except (OSError, SSL.Error):
@@ -249,6 +266,10 @@ class Stream:
         try:
             self._tls.do_handshake()
         except (SSL.WantReadError, SSL.WantWriteError):
+            return
+        except SSL.SysCallError:
+            # The connection was lost: neither TLS nor a certificate is to blame.
+            self._fail(LOST)
             return
         except SSL.Error:
             self._fail(Caught())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Any
@@ -85,10 +86,8 @@ class FlowTests(SynchronousTestCase):
             rounds += 1
             assert rounds < 20000, (len(received), sent)
             if sent < octets:
-                try:
+                with contextlib.suppress(BlockingIOError):
                     sent += self.sender.send(data[sent : sent + (1 << 20)])
-                except BlockingIOError:
-                    pass
             self.loop.turn(1)
             if rounds > stall:
                 received += read_all(self.receiver)
@@ -136,10 +135,8 @@ class FlowTests(SynchronousTestCase):
         self.make(pool)
         sent = 0
         for _ in range(300):
-            try:
+            with contextlib.suppress(BlockingIOError):
                 sent += self.sender.send(PATTERN)
-            except BlockingIOError:
-                pass
             self.loop.turn(1)
         room = 16 << 20
         self.assertLess(sent, PIPE_OCTETS * 6 + room)
@@ -161,10 +158,8 @@ class FlowTests(SynchronousTestCase):
         pool = CountingPool()
         self.make(pool)
         for _ in range(50):
-            try:
+            with contextlib.suppress(BlockingIOError):
                 self.sender.send(PATTERN)
-            except BlockingIOError:
-                pass
             self.loop.turn(1)
         self.receiver.close()
         self.loop.turn(10)
