@@ -6,6 +6,7 @@ served.  Sockets are bound in ``privilegedStartService`` and privileges dropped 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -202,6 +203,7 @@ class MailrouteService(Service):
         for acceptor in self._acceptors:
             acceptor.stop()
         self._acceptors = []
+        self._remove_unix_sockets()
         for listener in self._listeners:
             listener.shut_down()
         await self._wait_for_sessions(self._configuration.server.shutdown_grace_seconds)
@@ -211,6 +213,14 @@ class MailrouteService(Service):
         await self._close_table()
         self._splicer.close()
         self._poller.close()
+
+    def _remove_unix_sockets(self) -> None:
+        """Those that we made; systemd keeps its own."""
+        for listener in self._configuration.listeners:
+            for bind in listener.binds:
+                if bind.kind == "unix":
+                    with contextlib.suppress(OSError):
+                        os.unlink(bind.address)
 
     async def _wait_for_sessions(self, seconds: float) -> None:
         until = self._reactor.seconds() + seconds

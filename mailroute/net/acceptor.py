@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from mailroute.net.poller import Poller
 from mailroute.net.stream import Stream
-from mailroute.net.transport import Clock
+from mailroute.net.transport import Clock, DelayedCall
 
 _BATCH = 64
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -31,6 +31,8 @@ class Acceptor:
         self._listening = listening
         self._factory = factory
         self._is_open = True
+        self._retry: DelayedCall | None = None
+        """While there are no descriptors."""
         self._fixed_host = _fixed_host(listening)
         poller.watch(listening.fileno(), self)
 
@@ -42,12 +44,15 @@ class Acceptor:
         """Accept no more."""
         if self._is_open:
             self._is_open = False
+            if self._retry is not None:
+                self._retry.cancel()
             self._poller.forget(self._listening.fileno())
             self._listening.close()
 
     def ready(self, mask: int) -> None:
         """Connections wait."""
-        self._accept()
+        if self._retry is None:
+            self._accept()
 
     def defect(self) -> None:
         """A defect in making one connection does not end the listener."""
@@ -73,15 +78,22 @@ class Acceptor:
         host = self._fixed_host or _address(family, sock.getsockname())
         peer = _address(family, address)
         stream = Stream(self._poller, sock, (peer, host))
-        protocol = self._factory.buildProtocol(peer)
         self._poller.watch(sock.fileno(), stream)
-        stream.open(protocol)
+        try:
+            stream.open(self._factory.buildProtocol(peer))
+        except Exception:
+            _log.failure("a connection is closed for a defect")
+            stream.defect()
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._accept()
 
     def _refused(self, error: OSError) -> None:
         """The kernel gave no connection: without descriptors we wait rather than spin."""
         if error.errno in _EXHAUSTED:
             _log.error("cannot accept: {error}; trying again in a moment", error=str(error))
-            self._clock.callLater(_PAUSE_SECONDS, self._accept)
+            self._retry = self._clock.callLater(_PAUSE_SECONDS, self._try_again)
         else:
             # The client has gone before it was accepted; others may wait behind it.
             self._poller.again(self._accept)

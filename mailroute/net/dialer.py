@@ -50,10 +50,18 @@ class Dialer:
                 if is_last:
                     raise
             else:
-                protocol = make()
-                attempt.open(protocol)
-                return protocol
-        raise AssertionError("every name has an address, and the last one ends the loop")
+                return self._begin(attempt, make)
+        reason = f"{host}:{port}: the name does not resolve"
+        raise Failure(FailureKind.BACKEND_UNREACHABLE, reason)
+
+    def _begin(self, attempt: Attempt, make: Callable[[], P]) -> P:
+        try:
+            protocol = make()
+        except BaseException:
+            attempt.give_up()
+            raise
+        attempt.open(protocol)
+        return protocol
 
     async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
         attempt = Attempt(self._poller, address, port)
@@ -84,8 +92,6 @@ class Dialer:
         except TimeoutError:
             reason = f"{where}: the name was not resolved within {seconds:.1f} s"
             raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
-        if not receiver.found:
-            raise Failure(FailureKind.BACKEND_UNREACHABLE, f"{where}: the name does not resolve")
         return receiver.found
 
 

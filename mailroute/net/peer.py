@@ -13,11 +13,7 @@ from typing import cast
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
-    IHandshakeListener,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure as Caught
 from zope.interface import implementer
@@ -96,9 +92,6 @@ class Peer(Protocol):
     def connectionMade(self) -> None:
         """Begin: with the handshake, or with the dialogue."""
         self.is_connected = True
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
         self._allowance.run()
         if self._tls_first:
             self._start_tls()

@@ -200,10 +200,8 @@ class Stream:
             return
         if self._out is not None:
             self._out += data
-        elif self._is_handshaking:
-            self._out = bytearray(data)
         else:
-            sent = self._send(data)
+            sent = 0 if self._is_handshaking else self._send(data)
             if sent < len(data):
                 self._out = bytearray(data[sent:])
 
@@ -267,12 +265,8 @@ class Stream:
             self._tls.do_handshake()
         except (SSL.WantReadError, SSL.WantWriteError):
             return
-        except SSL.SysCallError:
-            # The connection was lost: neither TLS nor a certificate is to blame.
-            self._fail(LOST)
-            return
-        except SSL.Error:
-            self._fail(Caught())
+        except SSL.Error as error:
+            self._fail(LOST if isinstance(error, SSL.SysCallError) else Caught())
             return
         self._is_handshaking = False
         self.is_readable = True
@@ -335,7 +329,8 @@ class Stream:
         self._tls = self._out = self._when_sent = self.on_chunk = self.on_writable = None
         sock.close()
         protocol, self._protocol = self._protocol, None
-        protocol.connectionLost(self._fails_with)
+        if protocol is not None:
+            protocol.connectionLost(self._fails_with)
 
     def _queue(self, queue: Callable[[Callable[[], None]], None], call: Callable[[], None]) -> None:
         if not self._is_queued:

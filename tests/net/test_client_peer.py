@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Rejected
+from mailroute.net.stream import Stream
 from tests.support.backends import CAPABILITIES
-from tests.support.local_reactor import LocalConnection, Script
+from tests.support.local_reactor import Script
 from tests.support.peers import BACKEND_SECONDS, DELAY_SECONDS, PREAUTH_SECONDS, Settings, World
 from tests.support.peers import plain_message as plain
 from tests.support.secured import Certificates, SecureScript, server_tls, trusting_client
@@ -71,7 +72,7 @@ class HandshakeTests(SessionCase):
         self.front = server_tls(Certificates(self).issue("front.example"))
         self.world = World(self.reactor, Settings(front=self.front))
 
-    def arrive(self, client: Script) -> LocalConnection:
+    def arrive(self, client: Script) -> Stream:
         _, accepted = self.reactor.join(client, self.world.listener.buildProtocol(None))
         self.settle()
         return accepted

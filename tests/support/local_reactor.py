@@ -369,6 +369,11 @@ class LocalCase(SynchronousTestCase):
         self.assertEqual(still, [])
 
 
+def is_read(stream: Stream) -> bool:
+    """Whether a stream of ours takes what comes in."""
+    return not stream._is_paused
+
+
 def _watched(reactor: LocalReactor) -> list[Any]:
     internal = {*reactor._internalReaders, reactor.poller}
     return [r for r in (*reactor.getReaders(), *reactor.getWriters()) if r not in internal]
