@@ -128,3 +128,31 @@ class StreamTests(SynchronousTestCase):
             self.assertEqual(backend.hears(), mail)
             backend.says(mail)
             self.assertEqual(visit.hears(), mail)
+
+    def test_words_are_no_commands(self) -> None:
+        """After the join nothing is parsed: what reads like an end may stand in a literal."""
+        words = (
+            b"a LOGOUT\r\n",
+            b"a IDLE\r\n",
+            b"DONE\r\n",
+            b"a COMPRESS DEFLATE\r\n",
+            b"a STARTTLS\r\n",
+            b"QUIT\r\n",
+            b"* BYE done\r\n",
+            b"a OK LOGOUT completed\r\n",
+            b"421 4.3.2 closing\r\n",
+            b"221 2.0.0 Bye\r\n",
+            b"-ERR [IN-USE] closing\r\n",
+            b"\x16\x03\x01\x02\x00",
+            b"GET / HTTP/1.1\r\n",
+        )
+        for protocol in PROTOCOLS:
+            visit, backend = join(House(protocol, ROWS))
+            visit.hears()
+            backend.hears()
+            for said in words:
+                with self.subTest(protocol=protocol, said=said):
+                    visit.says(said)
+                    self.assertEqual(backend.hears(), said)
+                    backend.says(said)
+                    self.assertEqual(visit.hears(), said)

@@ -1,6 +1,7 @@
 """Lookup tables: what a key leads to.
 
 ``contract``      Key, Row and the Table protocol: found, absent and failed are three answers
+``string_table``  tables from text to texts (``[table.NAME]``), and one of them as the mapping
 ``cached``        a table in front of a table: remembers, asks once, serves through outages
 ``file``          a text file, read whole
 ``sql``           makes the SQL table that a URL asks for: ``sqlite``, ``mysql``, ``postgres``

@@ -39,6 +39,8 @@ class Daemon:
         self.log = self.folder / "log"
         self.pidfile = self.folder / "pid"
         self.output = self.folder / "output"
+        self.groups: Sequence[int] = ()
+        """Supplementary groups to start it with; root's own affair."""
         self._started: subprocess.Popen[bytes] | None = None
 
     # -- running -------------------------------------------------------------------------
@@ -56,6 +58,7 @@ class Daemon:
                 [*command, "mailroute", *of_mailroute],
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": str(_REPOSITORY), **(environment or {})},
+                extra_groups=self.groups or None,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pwd
@@ -228,6 +229,7 @@ class PrivilegeTests(DaemonCase):
     def test_configured(self) -> None:
         """[server] user and group; nothing is said to a client before root is gone."""
         daemon = self.daemon(self.usual(user="nobody", group="nogroup"), f"{ALICE} east\n")
+        daemon.groups = [grp.getgrnam("adm").gr_gid]
         daemon.run()
         self.assertEqual(daemon.status(), 0, daemon.words())
         daemon.await_port(self.port)
@@ -237,6 +239,7 @@ class PrivilegeTests(DaemonCase):
     def test_twistd(self) -> None:
         """twistd's own --uid and --gid."""
         daemon = self.daemon(self.usual(), f"{ALICE} east\n")
+        daemon.groups = [grp.getgrnam("adm").gr_gid]
         ids = [f"--uid={self.nobody.pw_uid}", f"--gid={self.nobody.pw_gid}"]
         daemon.start(self.port, ["-n", *ids])
         greeted(self.port)[0].close()

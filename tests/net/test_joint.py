@@ -258,6 +258,18 @@ class HalfCloseTests(JoinedCase):
         self.assertEqual(joined.ended(), ("client", 0, MANY))
         self.end(joined.client)
 
+    def test_last_word_of_a_server(self) -> None:
+        """A client behind TLS cannot be told of a half-close: it is closed, with all it is due."""
+        joined = self.join(True, False)
+        joined.backend.say(b"* BYE\r\n")
+        self.settle()
+        joined.joint.backend.read_ended()
+        self.settle()
+        self.assertEqual(joined.client.take(), b"* BYE\r\n")
+        self.assertIsNotNone(joined.client.lost)
+        self.assertEqual(joined.ended(), ("backend", 0, 7))
+        self.end()
+
     def test_bounded(self) -> None:
         """The other side has a bounded time without a byte, and its whole length."""
         for legs in ((False, False), (False, True)):
@@ -319,6 +331,22 @@ class FlushTests(JoinedCase):
             self.advance(0.1)
             self.assertEqual(len(joined.world.listener), 0, legs)
             joined.client.reset()
+            self.end()
+
+    def test_both_stalled(self) -> None:
+        """The same where neither side listens."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            joined.client.transport.pauseProducing()
+            joined.backend.transport.pauseProducing()
+            joined.client.say(noise(9))
+            joined.backend.say(noise(10))
+            self.settle()
+            joined.joint.end("shutdown")
+            self.advance(FLUSH_SECONDS)
+            self.assertEqual(len(joined.world.listener), 0, legs)
+            joined.client.reset()
+            joined.backend.transport.abortConnection()
             self.end()
 
     def test_value(self) -> None:

@@ -127,6 +127,20 @@ class EndTests(SessionCase):
         self.assertEqual(self.world.fields("session")["closed_by"], "logout")
         self.end()
 
+    def test_nothing_read_after_too_much(self) -> None:
+        """Nor behind those that made us close, though TLS still reads for the goodbye."""
+        front = server_tls(Certificates(self).issue("front.example"))
+        self.world = World(self.reactor, Settings(front=front))
+        client, _ = self.world.connect()
+        client.transport.pauseProducing()
+        client.say(b"x NOOP\r\n" * 20_000 + LOGIN)
+        self.settle()
+        self.assertEqual(self.world.table.asked, [])
+        client.transport.resumeProducing()
+        self.settle()
+        self.assertEqual(self.world.fields("session")["closed_by"], "too-much-chatter")
+        self.end()
+
     def test_lingering_tls(self) -> None:
         """A TLS client that does not read is gone after a while, sent to or not."""
         front = server_tls(Certificates(self).issue("front.example"))

@@ -1,0 +1,94 @@
+"""The contract of tables that map one text to texts, and how one becomes a mapping's source.
+
+Beside ``get`` a table may be able to change.  What it cannot do it refuses with ``ReadOnly``,
+which says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailroute.tables.contract import Key, Row
+
+Values = tuple[str, ...]
+"""What a key maps to: at least one text, the first of which counts where one is wanted.  A text
+may be empty: that is found, not absent."""
+
+Entry = tuple[str, Values]
+"""A key and its values; no values where a table can list its keys only."""
+
+
+class ReadOnly(Exception):
+    """A table cannot be changed or listed; the message says what it lacks."""
+
+
+class StringTable:
+    """A lookup table from text to texts.  Concrete tables give ``get`` and what else they can."""
+
+    kind: str = "table"
+    """The word of the configuration (``type``), for messages."""
+
+    async def get(self, key: str) -> Values | None:
+        """Return the values of ``key``, None where there are certainly none.
+
+        Raises LookupFailed when the table could not answer.
+        """
+        raise NotImplementedError
+
+    async def set(self, key: str, values: Values) -> None:
+        """Make ``values`` what ``key`` maps to.  Raises ReadOnly, LookupFailed, ValueError."""
+        raise self._read_only("set")
+
+    async def delete(self, key: str) -> bool:
+        """Remove ``key``; return whether it was there.  Raises ReadOnly, LookupFailed."""
+        raise self._read_only("delete")
+
+    async def list(self) -> Sequence[Entry]:
+        """Return all entries in the table's order.  Raises ReadOnly, LookupFailed."""
+        raise self._read_only("list")
+
+    def check(self) -> Sequence[str]:
+        """Try the table, blocking, before the reactor runs.
+
+        Returns warnings, such as a server that is out of reach.  Raises ConfigurationError for
+        what cannot be served.
+        """
+        return ()
+
+    def reload(self) -> None:
+        """Read files anew, if there are any.  Raises ConfigurationError; what was stays then."""
+
+    async def start(self) -> None:
+        """Begin to serve; a server that is away now may come later."""
+
+    async def close(self) -> None:
+        """End connections, threads and timers, in bounded time."""
+
+    def _read_only(self, action: str) -> ReadOnly:
+        return ReadOnly(f"a table of type {self.kind} is read-only: it cannot {action}")
+
+
+class TableSource:
+    """A string table as a mapping: the first value of the account's key is the destination.
+
+    The key is the identifier without its extension.  White space round the value does not
+    count; a value without anything else is no destination, so the account is absent.
+    """
+
+    varies_on: frozenset[str] = frozenset()
+
+    def __init__(self, table: StringTable) -> None:
+        """``table`` is started and closed by its owner."""
+        self._table = table
+
+    async def lookup(self, key: Key) -> Row | None:
+        """Return the row, None without one.  Raises LookupFailed."""
+        values = await self._table.get(key.user)
+        destination = values[0].strip() if values else ""
+        return Row(destination) if destination else None
+
+    async def start(self) -> None:
+        """Nothing to start: the owner of the table does."""
+
+    async def close(self) -> None:
+        """Nothing to close: the owner of the table does."""

@@ -1,0 +1,224 @@
+"""Both engines over real TCP on loopback, driven by the real reactor: resets, halves, stalls."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from mailroute.events import Login
+from mailroute.imap.client import ImapClient
+from mailroute.imap.server import Greeting, ImapServer
+from mailroute.net.backend_peer import BackendPeer
+from mailroute.net.client_peer import ClientPeer
+from mailroute.net.joint import Joint, Totals
+from mailroute.net.kernel import KernelSplice
+from mailroute.net.peer import Peer
+from mailroute.net.pipes import PIPE_OCTETS
+from mailroute.net.pump import Pump
+from mailroute.net.splice import Splicer
+from mailroute.offer import Policy
+from mailroute.sasl.plain import Plain, password_login
+from tests.support.local_reactor import open_descriptors
+
+reactor: Any = global_reactor
+PATIENCE_SECONDS = 60.0
+MANY = 30_000_000
+LOOPBACK = "127.0.0.1"
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition; fails after a long time."""
+    end = reactor.seconds() + PATIENCE_SECONDS
+    while not condition():
+        assert reactor.seconds() < end, "waited in vain"
+        await deferLater(reactor, 0.01)
+
+
+class SpliceCase:
+    """Two connections, joined by an engine; both far ends are blocking sockets, in threads."""
+
+    engine: type[Joint]
+    splicer: Splicer
+    joint: Joint
+
+    def play(self, scenario: Any) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._play(scenario))
+
+    async def _play(self, scenario: Any) -> None:
+        # From the first time on Twisted keeps a thread, and a descriptor in reserve.
+        await deferToThread(lambda: None)
+        await reactor.listenTCP(0, Factory(), interface=LOOPBACK).stopListening()
+        before = open_descriptors()
+        self.splicer = Splicer(reactor, 600.0)
+        ports, client, accepted = await self._connection(self._client_peer)
+        more, backend, connected = await self._connection(self._backend_peer)
+        self._choose_engine(accepted, connected)
+        joined = Deferred.fromCoroutine(self.splicer.splice(accepted, connected))
+        (self.joint,) = self.splicer.joints
+        try:
+            await scenario(client, backend, joined)
+        finally:
+            for sock in (client, backend):
+                sock.close()
+            await until(lambda: not self.splicer.joints)
+            self.splicer.close()
+            for port in (*ports, *more):
+                await port.stopListening()
+        await until(lambda: open_descriptors() == before)
+
+    async def _connection(self, make: Callable[[], Peer]) -> tuple[list[Any], socket.socket, Peer]:
+        """A listening port, a socket that has connected to it, and the peer at its other end."""
+        peers: list[Peer] = []
+        factory: Any = Factory.forProtocol(lambda: peers.append(make()) or peers[-1])
+        factory.noisy = False
+        port = reactor.listenTCP(0, factory, interface=LOOPBACK)
+        sock = socket.create_connection((LOOPBACK, port.getHost().port), timeout=PATIENCE_SECONDS)
+        await until(lambda: peers and peers[0].is_connected)
+        if make == self._client_peer:
+            self_greeting = await deferToThread(sock.recv, 4096)
+            assert self_greeting.startswith(b"* OK")
+        return [port], sock, peers[0]
+
+    def _client_peer(self) -> Peer:
+        dialogue = ImapServer(Policy((Plain(),), False, True), False, 3, Greeting())
+        return ClientPeer(dialogue, None, False, reactor, 600.0)
+
+    def _backend_peer(self) -> Peer:
+        login: Login = password_login(b"a", b"b")
+        return BackendPeer(ImapClient(login, False, True), None, False, reactor, 600.0)
+
+    def _choose_engine(self, accepted: Peer, connected: Peer) -> None:
+        def make(client: Peer, backend: Peer) -> Joint:
+            if self.engine is Pump:
+                return Pump(client, backend, reactor, 600.0)
+            pool = self.splicer._pool
+            return KernelSplice(client, backend, reactor, 600.0, pool)
+
+        self.splicer._joint = make  # type: ignore[method-assign]
+
+    # -- scenarios -----------------------------------------------------------------------
+
+    def test_both_ways(self) -> Deferred[None]:
+        """Thirty million octets each way at once, every one in its place."""
+
+        async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
+            up, down = Random(1).randbytes(MANY), Random(2).randbytes(MANY)
+            sending = [
+                deferToThread(_send_all, client, up),
+                deferToThread(_send_all, backend, down),
+            ]
+            received = [deferToThread(_read_all, client), deferToThread(_read_all, backend)]
+            for each in sending:
+                await each
+            assert await received[0] == down
+            assert await received[1] == up
+            totals = await joined
+            assert (totals.from_client, totals.from_backend) == (MANY, MANY), totals
+
+        return self.play(scenario)
+
+    def test_half_close(self) -> Deferred[None]:
+        """The end of one direction is passed on, and the other goes on."""
+
+        async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
+            client.sendall(b"QUIT\r\n")
+            client.shutdown(socket.SHUT_WR)
+            assert await deferToThread(_read_all, backend) == b"QUIT\r\n"
+            backend.sendall(b"+OK bye\r\n")
+            backend.close()
+            assert await deferToThread(_read_all, client) == b"+OK bye\r\n"
+            assert await joined == Totals(6, 9, "client")
+
+        return self.play(scenario)
+
+    def test_client_resets(self) -> Deferred[None]:
+        """A client that breaks off: the backend's connection is closed."""
+
+        async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
+            _reset(client)
+            assert await deferToThread(_read_all, backend) == b""
+            assert (await joined).closed_by == "client-lost"
+
+        return self.play(scenario)
+
+    def test_backend_resets(self) -> Deferred[None]:
+        """A backend that breaks off: the client's connection is closed."""
+
+        async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
+            _reset(backend)
+            assert await deferToThread(_read_all, client) == b""
+            assert (await joined).closed_by == "backend-lost"
+
+        return self.play(scenario)
+
+    def test_reset_while_stalled(self) -> Deferred[None]:
+        """A reader that stalls holds what fits into one pipe, and its reset frees everything."""
+
+        async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            backend.setblocking(False)
+            quiet_since = reactor.seconds()
+            while reactor.seconds() < quiet_since + 0.5:
+                with contextlib.suppress(BlockingIOError):
+                    backend.send(bytes(65536))
+                    quiet_since = reactor.seconds()
+                await deferLater(reactor, 0)
+            # Beside the pipe there are the kernel's own buffers of the client's connection.
+            assert self.joint.backend.octets < 16 * PIPE_OCTETS, self.joint.backend.octets
+            _reset(client)
+            assert (await joined).closed_by == "client-lost"
+
+        return self.play(scenario)
+
+    def test_ended(self) -> Deferred[None]:
+        """Ended from inside, both far ends see an orderly end."""
+
+        async def scenario(client: Any, backend: Any, joined: Deferred[Totals]) -> None:
+            self.joint.end("shutdown")
+            assert await deferToThread(_read_all, client) == b""
+            assert await deferToThread(_read_all, backend) == b""
+            assert await joined == Totals(0, 0, "shutdown")
+
+        return self.play(scenario)
+
+
+class KernelTests(SpliceCase, TestCase):
+    """splice(2)."""
+
+    engine = KernelSplice
+
+
+class PumpTests(SpliceCase, TestCase):
+    """Through our memory."""
+
+    engine = Pump
+
+
+def _send_all(sock: socket.socket, data: bytes) -> None:
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
+
+
+def _read_all(sock: socket.socket) -> bytes:
+    pieces = []
+    with contextlib.suppress(ConnectionResetError):
+        while piece := sock.recv(1 << 18):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _reset(sock: socket.socket) -> None:
+    """Close with a reset instead of an end."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
