@@ -206,9 +206,7 @@ class StartTests(ServiceCase):
         service = self.make()
         bind, accept = service._bind, Acceptor
         self.patch(service, "_bind", lambda where: order.append("bound") or bind(where))
-        self.patch(
-            composed, "Acceptor", lambda *args: order.append("served") or accept(*args)
-        )
+        self.patch(composed, "Acceptor", lambda *args: order.append("served") or accept(*args))
         self.service = service
         service.startService()
         self.addCleanup(self.stop_whatever_happens)

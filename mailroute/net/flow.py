@@ -9,7 +9,7 @@ the other one, so a direction never holds more than a chunk or a pipe.
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
+from typing import Protocol
 
 from mailroute.net.pipes import PIPE_OCTETS, Pipe, PipePool
 from mailroute.net.stream import READ_OCTETS, Stream
@@ -18,25 +18,14 @@ _FLAGS = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 _SMALL_OCTETS = READ_OCTETS // 2
 
 
-class Joined(Protocol):
-    """What joins the two connections."""
-
-    def broken(self, side: Any) -> None:
-        """A connection broke while bytes of this side were moved."""
-
-
 class Side(Protocol):
     """Whose bytes these are."""
 
     octets: int
 
-    @property
-    def joint(self) -> Joined:
-        """What this is a side of."""
-
 
 class Flow:
-    """From ``source`` to ``sink``; the side is told of octets and of the end."""
+    """From ``source`` to ``sink``; the side is told of octets, a stream of its own end."""
 
     __slots__ = ("_in_pipe", "_pipe", "_pool", "_side", "_sink", "_source")
 
@@ -93,7 +82,8 @@ class Flow:
             self._rest()
             return
         except OSError:
-            self._broken()
+            self._rest()
+            self._source.defect()
             return
         if self._in_pipe == 0:
             self._rest()
@@ -119,7 +109,8 @@ class Flow:
             self._sink.on_writable = self._room
             return False
         except OSError:
-            self._broken()
+            self._source.pauseProducing()
+            self._sink.defect()
             return False
         self._give_back()
         return True
@@ -137,8 +128,3 @@ class Flow:
         pipe, self._pipe = self._pipe, None
         if pipe is not None and self._pool is not None:
             self._pool.give_back(pipe)
-
-    def _broken(self) -> None:
-        """One of the two connections broke: reading it tells which, and ends the session."""
-        self._source.on_chunk = self._copy
-        self._side.joint.broken(self._side)

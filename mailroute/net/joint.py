@@ -124,10 +124,6 @@ class Joint:
             self._finish()
         self._bound_flushing()
 
-    def broken(self, side: Side) -> None:
-        """A connection broke while bytes of this side were moved."""
-        self.end("connection-error")
-
     # -- ends ----------------------------------------------------------------------------
 
     def half_closed(self, side: Side) -> None:

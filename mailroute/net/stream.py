@@ -100,7 +100,7 @@ class Stream:
             self._read()
 
     def defect(self) -> None:
-        """A defect of ours: end this connection alone."""
+        """It broke, or a defect of ours broke it: end this connection alone."""
         self._fail(LOST)
 
     # -- reading -------------------------------------------------------------------------

@@ -178,7 +178,7 @@ class AddressTests(AcceptorCase):
 
     def test_every_address(self) -> None:
         """A listener at all of them knows which one the client has called."""
-        acceptor = self.start(sockets.bind_tcp("0.0.0.0", 0))  # noqa: S104
+        acceptor = self.start(sockets.bind_tcp("0.0.0.0", 0))
         port = acceptor.getHost().port
         _, host, _ = self.ends(socket.AF_INET, ("127.0.0.2", port))
         self.assertEqual(host, IPv4Address("TCP", "127.0.0.2", port))
@@ -196,7 +196,7 @@ class AddressTests(AcceptorCase):
         self.start()
         peer, host, _ = self.ends(socket.AF_UNIX, self.path)
         self.assertEqual(peer, UNIXAddress(None))
-        self.assertEqual(host, UNIXAddress(self.path))  # type: ignore[arg-type]
+        self.assertEqual(host, UNIXAddress(self.path))
 
     def test_manners(self) -> None:
         """Connections inherit: small writes leave at once, a silent connection is probed."""

@@ -197,9 +197,9 @@ class LateAnswerTests(SessionCase):
         client.leave()
         self.settle()
         for speak in (
-            lambda: peer.answer(Rejected(Failure(FailureKind.INTERNAL, ""))),  # type: ignore[attr-defined]
-            lambda: peer.challenge(b"x"),  # type: ignore[attr-defined]
-            lambda: peer.shut_down(),  # type: ignore[attr-defined]
+            lambda: peer.answer(Rejected(Failure(FailureKind.INTERNAL, ""))),
+            lambda: peer.challenge(b"x"),
+            lambda: peer.shut_down(),
         ):
             speak()
             self.assert_quiet()

@@ -34,10 +34,9 @@ class ConnectorCase(LocalCase):
 
     def connect(self, *hosts: str, retries: int = 0) -> Deferred[Any]:
         """Try to log in at these hosts."""
+        dial, limits = self.reactor.dialer().dial, Limits(SECONDS, retries)
         self.asked: Deferred[Any] = Deferred.fromCoroutine(
-            Connector(
-                self.reactor, self.reactor.dialer().dial, self._make_dialogue, Limits(SECONDS, retries)
-            ).connect(
+            Connector(self.reactor, dial, self._make_dialogue, limits).connect(
                 Route("alice", "east", Backend(hosts, 143, TLSMode.PLAIN)),
                 password("alice", b"secret"),
                 ORIGIN,

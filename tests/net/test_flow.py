@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -44,22 +43,11 @@ class CountingPool(PipePool):
         super().discard(pipe)
 
 
-class FakeJoint:
-    """Notes a broken side."""
-
-    def __init__(self) -> None:
-        self.broken_sides: list[Any] = []
-
-    def broken(self, side: Any) -> None:
-        self.broken_sides.append(side)
-
-
 class FakeSide:
     """Counts octets."""
 
     def __init__(self) -> None:
         self.octets = 0
-        self.joint = FakeJoint()
 
 
 class FlowTests(SynchronousTestCase):
@@ -74,7 +62,7 @@ class FlowTests(SynchronousTestCase):
         self.source, self.sender = self.loop.stream(Recorder())
         self.sink, self.receiver = self.loop.stream(Recorder())
         self.side = FakeSide()
-        self.flow = Flow(self.side, self.source.transport, self.sink.transport, pool)  # type: ignore[arg-type]
+        self.flow = Flow(self.side, self.source.transport, self.sink.transport, pool)
         self.addCleanup(self.flow.stop)
         self.flow.start()
 
@@ -163,6 +151,7 @@ class FlowTests(SynchronousTestCase):
             self.loop.turn(1)
         self.receiver.close()
         self.loop.turn(10)
-        self.assertTrue(self.side.joint.broken_sides or "lost" in self.sink.story)
+        self.assertIn("lost", self.sink.story)
+        self.assertNotIn("lost", self.source.story)
         self.flow.stop()
         self.assertEqual(pool.lent, 0)

@@ -33,7 +33,7 @@ class ReadingTests(SessionCase):
         return client, transport
 
     def held(self, transport: Stream) -> int:
-        return len(transport._protocol._dialogue._buffer)  # type: ignore[attr-defined]
+        return len(transport._protocol._dialogue._buffer)
 
     def test_bound(self) -> None:
         """Reading stops at the bound: the rest stays with the client."""
@@ -176,7 +176,7 @@ class EndTests(SessionCase):
         peer = transport._protocol
         client.leave()
         self.settle()
-        asked = Deferred.fromCoroutine(peer.milestone())  # type: ignore[attr-defined]
+        asked = Deferred.fromCoroutine(peer.milestone())
         self.failureResultOf(asked, CancelledError)
         self.end()
 

@@ -77,7 +77,7 @@ class LocalConnection(tcp.Connection):
         return self._peer
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
-        super().startTLS(_Creator(ctx), normal)  # type: ignore[no-untyped-call]
+        super().startTLS(_Creator(ctx), normal)
 
 
 class LocalServer(LocalConnection):
@@ -265,8 +265,6 @@ class LocalReactor(EPollReactor):
         for transport in self.transports:
             if hasattr(transport, "socket"):
                 transport.socket.close()
-        for watched in cast(Any, self.poller._watched.values()):
-            watched._sock.close()
         self.poller.close()
         self._poller.close()
 
