@@ -307,7 +307,7 @@ class Stream:
         try:
             if self._tls is not None and not self._is_handshaking:
                 self._tls.shutdown()
-            elif self.is_readable and self._sock is not None:
+            if self.is_readable and self._sock is not None:
                 # Unread bytes would turn our end into a reset, and cost the client our last line.
                 self._sock.recv(READ_OCTETS)
         except (OSError, SSL.Error):

@@ -57,6 +57,17 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertTrue(watcher.masks.pop() & ENDED)
 
+    def test_closed_with_connections(self) -> None:
+        """What is still connected ends, and its protocol hears of it; nothing is done later."""
+        loop = Loop()
+        protocol, other = loop.stream()
+        loop.poller.again(lambda: None)
+        loop.poller.close()
+        self.assertEqual(protocol.story, ["made", "lost"])
+        self.assertEqual(other.recv(1), b"")
+        loop.reactor.advance(0)
+        other.close()
+
     def test_forgotten(self) -> None:
         watcher, other, descriptor = self.watch()
         self.poller.forget(descriptor)

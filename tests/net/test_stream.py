@@ -265,6 +265,25 @@ class TLSStreamTests(SynchronousTestCase):
         assert self.client.reason is not None
         self.assertTrue(self.client.reason.check(ConnectionDone))
 
+    def test_orderly_end_with_something_unread(self) -> None:
+        """What the other side said behind its last command costs it none of our last words."""
+        self.secure()
+        self.loop.turn()
+        self.server.on_data = lambda data: (
+            self.server.transport.write(b"* BYE\r\n"),
+            self.server.transport.loseConnection(),
+        )
+        self.client.transport.pauseProducing()
+        for line in (b"a LOGOUT\r\n", b"b NOOP\r\n", b"c NOOP\r\n"):
+            self.client.transport.write(line)
+        self.loop.until(lambda: "lost" in self.server.story)
+        # A socket that is closed with something unread in it resets the connection.
+        handle = self.client.transport.getHandle()
+        self.assertEqual(handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+        self.client.transport.resumeProducing()
+        self.loop.until(lambda: "lost" in self.client.story)
+        self.assertEqual(self.client.heard, b"* BYE\r\n")
+
     def test_an_end_without_close_notify(self) -> None:
         """Common among mail programs, and an end like any other."""
         self.secure()
