@@ -50,16 +50,20 @@ class Resolver:
 class Unanswered:
     """A socket whose connection is never made: one side of a pair that has no room left."""
 
-    def __init__(self, places: list[str], silent: dict[str, int]) -> None:
+    def __init__(self, places: list[str], silent: dict[str, int], at_once: dict[str, int]) -> None:
+        """``silent``: why an address fails, 0 never; ``at_once``: what it answers immediately."""
         self._near, self._far = socket.socketpair()
         self._near.setblocking(False)
         self._places = places
         self._silent = silent
+        self._at_once = at_once
         self._code = 0
 
     def connect_ex(self, place: Any) -> int:
         """Begin."""
         self._places.append(place[0])
+        if place[0] in self._at_once:
+            return self._at_once[place[0]]
         self._code = self._silent[place[0]]
         while not self._code:
             try:
@@ -242,7 +246,12 @@ class UnansweredTests(DialerCase):
         super().setUp()
         self.places: list[str] = []
         self.codes: dict[str, int] = {}
-        self.patch(dialer, "_new_socket", lambda is_v6: Unanswered(self.places, self.codes))
+        self.at_once: dict[str, int] = {}
+        self.patch(
+            dialer,
+            "_new_socket",
+            lambda is_v6: Unanswered(self.places, self.codes, self.at_once),
+        )
 
     def named(self, **codes: int) -> Deferred[Recorder]:
         """Dial a name of three addresses; 0 is silence."""
@@ -290,6 +299,22 @@ class UnansweredTests(DialerCase):
         asked = self.dial("2001:db8::1")
         self.loop.turn()
         self.assertEqual(self.failed(asked), "[2001:db8::1]:143: Connection refused")
+
+    def test_answer_at_once(self) -> None:
+        """The kernel may know at once that there is no way, or that the connection stands."""
+        self.at_once = {"2001:db8::1": errno.ENETUNREACH, "192.0.2.1": 0}
+        asked = self.dial(NAME)
+        self.resolver.answer("2001:db8::1")
+        self.assertEqual(self.failed(asked), "[2001:db8::1]:143: Network is unreachable")
+        asked = self.dial(NAME)
+        self.resolver.answer("2001:db8::1", "192.0.2.1")
+        protocol = self.successResultOf(asked)
+        self.assertEqual(protocol.story, ["made"])
+        self.assertEqual(self.loop.reactor.getDelayedCalls(), [])
+        protocol.transport.loseConnection()
+        self.loop.turn()
+        self.assertEqual(protocol.story, ["made", "lost"])
+        self.assert_quiet()
 
     def test_no_address(self) -> None:
         """A name without an address."""
