@@ -35,6 +35,8 @@ class ClientDialogue(Dialogue):
         self._starttls = starttls
         self._secure = secure
         self._cancelled = False
+        self.login_is_used = False
+        """Whether the login was begun: from then on another try would be another attempt."""
 
     def start(self) -> list[Event]:
         """The connection stands; the backend speaks first."""
@@ -99,6 +101,7 @@ class ClientDialogue(Dialogue):
     def _require_login(self) -> Login:
         if self._login is None:
             raise RuntimeError("the login is only dropped with the verdict")
+        self.login_is_used = True
         return self._login
 
     def _challenged(self, text: bytes) -> None:

@@ -12,9 +12,10 @@ from mailroute.config import model
 from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
-from mailroute.net.connector import Connector
+from mailroute.net.connector import Connector, Dial, Limits
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
+from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
@@ -108,14 +109,14 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     return complaints
 
 
-def make_connector(configuration: model.Configuration, reactor: Any) -> Connector:
+def make_connector(configuration: model.Configuration, dial: Dial, clock: Clock) -> Connector:
     """What makes connections to backends."""
     server = configuration.server
     return Connector(
-        reactor,
+        clock,
+        dial,
         client_dialogue_maker(server.hostname),
-        server.backend_timeout_seconds,
-        server.backend_connect_retries,
+        Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
 

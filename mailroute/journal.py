@@ -44,13 +44,24 @@ class Clock(Protocol):
         """Seconds since some fixed moment."""
 
 
-def line(event: str, fields: Mapping[str, object]) -> str:
-    """One line of the log."""
-    return f"{event}: " + " ".join(f"{key}={_value(value)}" for key, value in fields.items())
+class Line:
+    """One line of the log, put into words only if somebody reads it."""
+
+    __slots__ = ("_event", "_fields")
+
+    def __init__(self, event: str, fields: Mapping[str, object]) -> None:
+        self._event = event
+        self._fields = fields
+
+    def __str__(self) -> str:
+        pairs = [f"{key}={_value(value)}" for key, value in self._fields.items()]
+        return f"{self._event}: {' '.join(pairs)}"
 
 
 def _value(value: object) -> str:
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    if type(value) is int:
+        return str(value)
+    text = f"{value:.3f}" if type(value) is float else str(value)
     if _PLAIN.fullmatch(text):
         return text
     # Without a "=" it holds no pair, not even for a pattern that knows nothing of strings.
@@ -64,8 +75,10 @@ def _address(ip: str, port: int) -> str:
 class Journal:
     """The story of one session."""
 
-    def __init__(self, origin: Origin, clock: Clock, log: Logger) -> None:
+    def __init__(self, origin: Origin, clock: Clock, log: Logger, is_verbose: bool = True) -> None:
+        """``is_verbose``: whether anybody wants events of the debug level."""
         self._origin = origin
+        self._is_verbose = is_verbose
         self._clock = clock
         self._log = log
         self._began = clock.seconds()
@@ -94,6 +107,8 @@ class Journal:
         """A login succeeded and the streams are joined."""
         self._user = login.identity.account
         self._route = route
+        if not self._is_verbose:
+            return
         fields = self._start()
         fields["user"] = self._user[:_USER_LIMIT]
         fields["mechanism"] = login.mechanism
@@ -140,4 +155,4 @@ class Journal:
         }
 
     def _emit(self, level: Any, event: str, fields: dict[str, object]) -> None:
-        self._log.emit(level, "{line}", line=line(event, fields), event=event, fields=fields)
+        self._log.emit(level, "{line}", line=Line(event, fields), event=event, fields=fields)

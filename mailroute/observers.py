@@ -5,20 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
+from functools import lru_cache
+from typing import TextIO, cast
 
-from twisted.logger import (
-    FileLogObserver,
-    FilteringLogObserver,
-    ILogObserver,
-    LogEvent,
-    LogLevel,
-    LogLevelFilterPredicate,
-    eventAsText,
-)
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText
 from twisted.python.logfile import LogFile
+from zope.interface import implementer
 
 LOG_MODE = 0o640
 """Of a new log file: it names users."""
@@ -60,17 +53,32 @@ class Output:
 
 def observer(output: Output, level: str, log_format: str) -> ILogObserver:
     """An observer for events of this level (debug to critical) and above."""
-    formatter: Callable[[LogEvent], str | None] = as_json if log_format == "json" else as_text
-    predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
-    # zope's interfaces are no types to mypy.
-    unfiltered: Any = FileLogObserver(output.stream(), formatter)
-    filtered: Any = FilteringLogObserver(unfiltered, [cast(Any, predicate)])
-    return cast(ILogObserver, filtered)
+    return cast(ILogObserver, _Observer(output, level, log_format))
+
+
+@implementer(ILogObserver)
+class _Observer:
+    """Writes events; one method, since there is an event for each session."""
+
+    def __init__(self, output: Output, level: str, log_format: str) -> None:
+        self._stream = output.stream()
+        self._format = as_json if log_format == "json" else as_text
+        levels = list(LogLevel.iterconstants())
+        self._wanted = frozenset(levels[levels.index(LogLevel.levelWithName(level)) :])
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_level", LogLevel.info) not in self._wanted:
+            return
+        text = self._format(event)
+        if text:
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def as_text(event: LogEvent) -> str | None:
     """One event as lines of text: time, level, words, and a traceback where there is one."""
-    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    line = event.get("line")
+    text = str(line) if line is not None else _words(event)
     return f"{_time(event)} {_level(event)} {text}\n" if text else None
 
 
@@ -81,7 +89,7 @@ def as_json(event: LogEvent) -> str | None:
         record["event"] = event["event"]
         record.update(event["fields"])
     else:
-        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        text = _words(event)
         if not text:
             return None
         record["event"] = "message"
@@ -89,8 +97,19 @@ def as_json(event: LogEvent) -> str | None:
     return json.dumps(record, default=str) + "\n"
 
 
+def _words(event: LogEvent) -> str:
+    return eventAsText(event, includeTimestamp=False, includeSystem=False)
+
+
 def _time(event: LogEvent) -> str:
-    return datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds")
+    """In UTC, to the millisecond (RFC 3339)."""
+    seconds = event["log_time"]
+    return f"{_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _level(event: LogEvent) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from mailroute.sasl.mechanism import Mechanism
 
@@ -25,23 +26,20 @@ class Policy:
 
 
 class Offer:
-    """A policy applied to one connection, before and after its handshake."""
+    """A policy applied to connections with TLS, or to those without."""
 
     def __init__(self, policy: Policy, secure: bool) -> None:
         self._policy = policy
         self.secure = secure
+        self.mechanisms: Sequence[Mechanism] = tuple(filter(self._allows, policy.mechanisms))
+        """The mechanisms that may be used now."""
 
     @property
     def starttls(self) -> bool:
         """Whether the client may upgrade now."""
         return self._policy.starttls and not self.secure
 
-    @property
-    def mechanisms(self) -> Sequence[Mechanism]:
-        """The mechanisms that may be used now."""
-        return [m for m in self._policy.mechanisms if self._allows(m)]
-
-    @property
+    @cached_property
     def passwords(self) -> bool:
         """Whether the protocol's own password commands (LOGIN, USER and PASS) may be used now."""
         return any(m.name in ("PLAIN", "LOGIN") for m in self.mechanisms)
@@ -62,3 +60,9 @@ class Offer:
 
     def _allows(self, mechanism: Mechanism) -> bool:
         return self.secure or self._policy.cleartext_logins or not mechanism.reveals_secret
+
+
+@lru_cache(maxsize=256)
+def offer(policy: Policy, secure: bool) -> Offer:
+    """The offer of a policy; there are two, whatever the number of connections."""
+    return Offer(policy, secure)

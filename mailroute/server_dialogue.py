@@ -10,7 +10,7 @@ from abc import abstractmethod
 
 from mailroute.dialogue import Dialogue, Phase
 from mailroute.events import Accepted, Event, Login, Rejected, Response, TLSInfo, Verdict
-from mailroute.offer import Offer, Policy
+from mailroute.offer import Policy, offer
 from mailroute.sasl import exchange
 from mailroute.sasl.mechanism import BadMessage, Mechanism
 from mailroute.wire.foreign import foreign_protocol
@@ -30,7 +30,7 @@ class ServerDialogue(Dialogue):
     def __init__(self, policy: Policy, secure: bool, max_attempts: int) -> None:
         """``secure``: whether TLS was there before the greeting."""
         super().__init__()
-        self._offer = Offer(policy, secure)
+        self._offer = offer(policy, secure)
         self._policy = policy
         self._exchange: exchange.ServerExchange | None = None
         self._bad_commands = 0
@@ -45,7 +45,7 @@ class ServerDialogue(Dialogue):
 
     def tls_established(self, info: TLSInfo) -> list[Event]:
         """The handshake has succeeded: what may be offered is asked anew."""
-        self._offer = Offer(self._policy, secure=True)
+        self._offer = offer(self._policy, True)
         return super().tls_established(info)
 
     def timed_out(self) -> list[Event]:

@@ -6,6 +6,7 @@ served.  Sockets are bound in ``privilegedStartService`` and privileges dropped 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, TimeoutError, maybeDeferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -21,9 +22,13 @@ from mailroute import composition, privileges
 from mailroute.config import model
 from mailroute.errors import ConfigurationError, Failure
 from mailroute.net import sockets
+from mailroute.net.acceptor import Acceptor
+from mailroute.net.dialer import Dialer
 from mailroute.net.joint import FLUSH_SECONDS
 from mailroute.net.listener import Listener, Room, Terms
+from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
+from mailroute.net.ticks import CoarseClock
 from mailroute.protocols import PROTOCOLS
 from mailroute.route import TLSMode
 from mailroute.tables.file import FileTable
@@ -46,12 +51,15 @@ class MailrouteService(Service):
         self._source = composition.make_source(configuration, reactor)
         self._cache = composition.make_cache(configuration, self._source, reactor)
         self._tls = composition.make_server_tls(configuration)
-        self._connector = composition.make_connector(configuration, reactor)
-        self._splicer = Splicer(reactor, configuration.server.bridge_idle_seconds)
+        self._clock = CoarseClock(reactor)
+        self._poller = Poller(reactor)
+        dialer = Dialer(reactor, self._clock, self._poller)
+        self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
+        self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: list[Listener] = []
-        self._ports: list[Any] = []
+        self._acceptors: list[Acceptor] = []
         self.reopen_log: Callable[[], None] = lambda: None
         """What SIGUSR1 calls, and SIGHUP before anything else; raises OSError."""
 
@@ -71,7 +79,7 @@ class MailrouteService(Service):
     @property
     def addresses(self) -> list[Any]:
         """The addresses that are listened at, in the configuration's order."""
-        return [port.getHost() for port in self._ports]
+        return [acceptor.getHost() for acceptor in self._acceptors]
 
     def privilegedStartService(self) -> None:
         """Bind every socket, all of them or none; raises OSError naming the place."""
@@ -93,16 +101,17 @@ class MailrouteService(Service):
         room = Room(privileges.sessions_within(privileges.raise_descriptor_limit()))
         self._warn_if_crowded(room)
         privileges.drop(self._ids)
+        self._poller.start()
         Deferred.fromCoroutine(self._start_table())
         router = composition.make_router(self._configuration, self._cache, self._reactor)
         around = composition.make_surroundings(
             self._configuration, router, self._connector, self._splicer, self._reactor
         )
         for listener, bound in self._bound:
-            factory = Listener(self._terms(listener), around, self._reactor, room, self._log)
+            factory = Listener(self._terms(listener), around, self._clock, room, self._log)
             self._listeners.append(factory)
-            self._ports.append(self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory))
-        self._unbind()
+            self._acceptors.append(Acceptor(self._poller, self._reactor, bound, factory))
+        self._bound = []
         self._on_signal(signal.SIGHUP, self.reload)
         self._on_signal(signal.SIGUSR1, self.rotate_log)
 
@@ -149,7 +158,7 @@ class MailrouteService(Service):
         return sockets.passed_by_systemd(bind.address, os.environ)
 
     def _unbind(self) -> None:
-        """Close our own descriptors; the reactor has copies of those that it adopted."""
+        """Close what was bound: not everything could be."""
         for _listener, bound in self._bound:
             bound.close()
         self._bound = []
@@ -163,6 +172,7 @@ class MailrouteService(Service):
             full=PROTOCOLS[listener.protocol].full,
             max_connections=listener.max_connections,
             preauth_seconds=listener.preauth_timeout_seconds,
+            is_verbose=self._configuration.server.log_level == "debug",
         )
 
     async def _start_table(self) -> None:
@@ -190,9 +200,10 @@ class MailrouteService(Service):
     # -- ending --------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        stopping = [maybeDeferred(port.stopListening) for port in self._ports]
-        self._ports = []
-        await DeferredList(stopping, consumeErrors=True)
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        self._acceptors = []
+        self._remove_unix_sockets()
         for listener in self._listeners:
             listener.shut_down()
         await self._wait_for_sessions(self._configuration.server.shutdown_grace_seconds)
@@ -201,6 +212,15 @@ class MailrouteService(Service):
         await self._wait_for_sessions(min(FLUSH_SECONDS, GOODBYE_SECONDS))
         await self._close_table()
         self._splicer.close()
+        self._poller.close()
+
+    def _remove_unix_sockets(self) -> None:
+        """Those that we made; systemd keeps its own."""
+        for listener in self._configuration.listeners:
+            for bind in listener.binds:
+                if bind.kind == "unix":
+                    with contextlib.suppress(OSError):
+                        os.unlink(bind.address)
 
     async def _wait_for_sessions(self, seconds: float) -> None:
         until = self._reactor.seconds() + seconds

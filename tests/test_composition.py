@@ -13,6 +13,7 @@ from mailroute.config.model import Configuration
 from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
+from mailroute.net.connector import Limits
 from mailroute.net.splice import Splicer
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
 from mailroute.sasl import plain
@@ -260,8 +261,8 @@ class SurroundingTests(CompositionCase):
         )
         configuration = self.configured(server=server)
         clock = Clock()
-        connector = composition.make_connector(configuration, clock)
-        self.assertEqual((connector._seconds, connector._retries), (7.0, 4))
+        connector = composition.make_connector(configuration, cast(Any, None), clock)
+        self.assertEqual(connector._limits, Limits(7.0, 4))
         router, splicer = self.router(server=server), Splicer(clock, 1.0)  # type: ignore[arg-type]
         around = composition.make_surroundings(configuration, router, connector, splicer, clock)
         paused = Deferred.fromCoroutine(cast(Any, around.pause(3.0)))

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.credentials import Identity
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Login, TLSInfo
-from mailroute.journal import Journal, line
+from mailroute.journal import Journal, Line
 from mailroute.route import Backend, Origin, Route, TLSMode
 from tests.support.local_reactor import LocalCase
 from tests.support.peers import DELAY_SECONDS, EAST, SECRET, World, plain_message
@@ -61,6 +61,22 @@ class JournalCase(SynchronousTestCase):
         login = Login(Identity(user), "PLAIN", b"\0" + b"u" + b"\0secret")
         self.journal.rejected(login, None, Failure(kind, detail))
         return self.last()
+
+
+class VerboseTests(JournalCase):
+    """Events of the debug level cost nothing where nobody wants them."""
+
+    def test_quiet(self) -> None:
+        """The join is told at the debug level only, its outcome at the end in any case."""
+        login = Login(Identity("alice"), "PLAIN", None)
+        for is_verbose, told in ((True, ["login", "session"]), (False, ["session"])):
+            self.events.clear()
+            log = Logger(namespace="mailroute", observer=self.events.append)  # type: ignore[arg-type]
+            journal = Journal(ORIGIN, self.clock, log, is_verbose)
+            journal.joined(login, ROUTE)
+            journal.ended("client")
+            self.assertEqual([event["event"] for event in self.events], told)
+            self.assertIn("outcome=joined", self.last())
 
 
 class FormatTests(JournalCase):
@@ -202,7 +218,7 @@ class ForgeryTests(JournalCase):
     @given(st.text())
     def test_any_value(self, value: str) -> None:
         """Every text can be read back and is on one line."""
-        text = line("event", {"a": value, "b": "end"})
+        text = str(Line("event", {"a": value, "b": "end"}))
         self.assertEqual(parse(text), {"a": value, "b": "end"})
         self.assertEqual(text.splitlines(), [text])
 

@@ -13,8 +13,10 @@ from typing import Any
 from twisted.logger import globalLogPublisher
 
 from mailroute import privileges
+from mailroute import service as composed
 from mailroute.config.reader import read
 from mailroute.errors import ConfigurationError
+from mailroute.net.acceptor import Acceptor
 from mailroute.service import MailrouteService
 from tests.integration.certificates import Authority
 from tests.support.backends import House
@@ -202,11 +204,9 @@ class StartTests(ServiceCase):
         order = []
         self.patch(privileges, "drop", lambda ids: order.append("dropped"))
         service = self.make()
-        bind, adopt = service._bind, self.reactor.adoptStreamPort
+        bind, accept = service._bind, Acceptor
         self.patch(service, "_bind", lambda where: order.append("bound") or bind(where))
-        self.patch(
-            self.reactor, "adoptStreamPort", lambda *args: order.append("served") or adopt(*args)
-        )
+        self.patch(composed, "Acceptor", lambda *args: order.append("served") or accept(*args))
         self.service = service
         service.startService()
         self.addCleanup(self.stop_whatever_happens)

@@ -194,7 +194,7 @@ class RefusedTests(SessionCase):
         refusal = Rejected(Failure(FailureKind.CREDENTIALS_REJECTED, ""), (b"[EXPIRED] Old.",))
         self.world.east.last.answer(refusal)
         self.settle()
-        self.assertEqual(client.take(), b"a NO [EXPIRED] Old.\r\n")
+        self.assertEqual(client.take(), b"a NO [AUTHENTICATIONFAILED] Old.\r\n")
         self.end(client)
 
     def test_attempts(self) -> None:

@@ -263,7 +263,7 @@ class DefectTests(SessionCase):
     def test_answer_cannot_be_worded(self) -> None:
         """A login that was accepted, but could not be told, does not stay logged in."""
         client, accepted = self.world.connect()
-        self.patch(accepted.protocol._dialogue, "_write_accepted", _fail)  # type: ignore[attr-defined]
+        self.patch(accepted._protocol._dialogue, "_write_accepted", _fail)  # type: ignore[attr-defined]
         client.say(b"a AUTHENTICATE PLAIN " + plain("alice") + b"\r\n")
         self.settle()
         self.assertIsNotNone(client.lost)

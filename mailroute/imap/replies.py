@@ -6,6 +6,8 @@ AUTHENTICATIONFAILED it asks its user for a password, on UNAVAILABLE it tries ag
 
 from __future__ import annotations
 
+import re
+
 from mailroute.errors import FailureKind
 from mailroute.events import Rejected
 
@@ -14,6 +16,8 @@ LOGOUT_BYE = b"* BYE Logging out\r\n"
 
 _TEMPORARY = b"[UNAVAILABLE] Temporary problem, try again later."
 _WRONG = b"[AUTHENTICATIONFAILED] Authentication failed."
+
+_CODE = re.compile(rb"\[[A-Za-z][^\]\r\n]*\] ?")
 
 REJECTIONS: dict[FailureKind, bytes] = {
     FailureKind.CREDENTIALS_REJECTED: _WRONG,
@@ -56,10 +60,16 @@ def rejection(verdict: Rejected) -> bytes:
     """What stands behind NO: the backend's words, or ours.
 
     A backend that gives no response code is helped out with the one that its verdict means, so
-    that a client can act on it and an unknown account cannot be told from a wrong password.
+    that a client can act on it; an unknown account cannot be told from a wrong password by it.
     """
     ours = REJECTIONS[verdict.failure.kind]
     if not verdict.words:
         return ours
     words = verdict.words[0]
-    return words if words.startswith(b"[") else ours.partition(b"]")[0] + b"] " + words
+    has_code = _CODE.match(words)
+    if verdict.failure.kind is FailureKind.CREDENTIALS_REJECTED:
+        # Whatever the backend calls it, an unknown account is called the same.
+        words = words[has_code.end() :] if has_code else words
+    elif has_code:
+        return words
+    return ours.partition(b"]")[0] + b"] " + words

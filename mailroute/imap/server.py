@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from mailroute.events import Accepted, Rejected
 from mailroute.imap import replies, syntax
-from mailroute.offer import Policy
+from mailroute.offer import Offer, Policy
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.sasl.plain import password_login
 from mailroute.server_dialogue import COMMAND_LIMIT, SASL_LINE_LIMIT, ServerDialogue
@@ -23,12 +24,17 @@ NON_SYNCHRONIZING_LIMIT = 4096
 """RFC 7888 section 5: what LITERAL- allows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Greeting:
     """What an operator may say about this server."""
 
     banner: bytes = replies.DEFAULT_BANNER
     advertise: tuple[str, ...] = DEFAULT_ADVERTISE
+
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """What is advertised, in upper case: the gates ask it too."""
+        return frozenset(name.upper() for name in self.advertise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class ImapServer(ServerDialogue):
     def __init__(self, policy: Policy, secure: bool, max_attempts: int, greeting: Greeting) -> None:
         super().__init__(policy, secure, max_attempts)
         self._greeting = greeting
-        self._extensions = {name.upper() for name in greeting.advertise}
+        self._extensions = greeting.extensions
         self._framing = CommandFraming(self._buffer)
         self._tag = b"*"
 
@@ -71,8 +77,7 @@ class ImapServer(ServerDialogue):
 
     def _limit(self) -> int:
         """AUTHENTICATE may carry a whole token; everything else is a short command."""
-        is_sasl = syntax.start_of(self._peek().partition(b"\n")[0]).verb == "AUTHENTICATE"
-        return SASL_LINE_LIMIT if is_sasl else COMMAND_LIMIT
+        return SASL_LINE_LIMIT if syntax.is_authenticate(self._peek()) else COMMAND_LIMIT
 
     def _peek(self) -> bytes:
         source = self._framing if self._framing.started else self._buffer
@@ -198,13 +203,7 @@ class ImapServer(ServerDialogue):
         return _NEEDS_TLS if self._offer.needs_tls else b"NO [CANNOT] LOGIN is disabled."
 
     def _capabilities(self) -> bytes:
-        names = list(self._greeting.advertise)
-        if self._offer.starttls:
-            names.append("STARTTLS")
-        if not self._offer.passwords:
-            names.append("LOGINDISABLED")
-        names += [f"AUTH={mechanism.name}" for mechanism in self._offer.mechanisms]
-        return " ".join(names).encode("ascii")
+        return _capability_list(self._greeting, self._offer)
 
     # -- replies -------------------------------------------------------------------------
 
@@ -243,11 +242,26 @@ class ImapServer(ServerDialogue):
     def _write_rejected(self, verdict: Rejected) -> None:
         for line in verdict.untagged:
             self._write(line + b"\r\n")
+        if verdict.words and verdict.words[0][:7].upper() == b"[ALERT]":
+            # The user has to see it (RFC 9051 section 7.1); the tagged reply has a code of ours.
+            self._write(b"* NO " + verdict.words[0] + b"\r\n")
         self._reply(b"NO " + replies.rejection(verdict))
 
     def _forget(self) -> None:
         self._framing.forget()
         self._exchange = None
+
+
+@lru_cache(maxsize=64)
+def _capability_list(greeting: Greeting, offer: Offer) -> bytes:
+    """Made once for each listener, before and after the handshake."""
+    names = list(greeting.advertise)
+    if offer.starttls:
+        names.append("STARTTLS")
+    if not offer.passwords:
+        names.append("LOGINDISABLED")
+    names += [f"AUTH={mechanism.name}" for mechanism in offer.mechanisms]
+    return " ".join(names).encode("ascii")
 
 
 _NEEDS_TLS = b"NO [PRIVACYREQUIRED] Use STARTTLS first."

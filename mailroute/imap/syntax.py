@@ -12,6 +12,7 @@ from mailroute.wire.strings import BadSyntax, Command
 
 _TAG = re.compile(rb"""[^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}\Z""")
 _START = re.compile(rb"([^ ]*) ?([A-Za-z0-9.]*)")
+_AUTHENTICATE = re.compile(rb"[^ \r\n]* AUTHENTICATE(?![A-Za-z0-9.])", re.IGNORECASE)
 _TAGGED = re.compile(rb"([^ ]+) (OK|NO|BAD)(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(rb"[^ ]+ (?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
 # Only ever matched where a code may stand: searching for it would take quadratic time.
@@ -39,6 +40,11 @@ def start_of(text: bytes) -> Start:
     match = _START.match(text)
     tag, verb = (match[1], match[2]) if match else (b"", b"")
     return Start(tag if _TAG.match(tag) else b"", verb.decode("ascii").upper())
+
+
+def is_authenticate(beginning: bytes) -> bool:
+    """Whether a command that begins so, complete or not, is AUTHENTICATE."""
+    return _AUTHENTICATE.match(beginning) is not None
 
 
 def arguments_of(command: Command) -> Command:

@@ -8,7 +8,7 @@ from typing import cast
 from OpenSSL import SSL
 from twisted.python.failure import Failure as Caught
 
-from mailroute.events import Event, ServerMilestone, Verdict
+from mailroute.events import Event, Rejected, ServerMilestone, Verdict
 from mailroute.net.allowance import Allowance
 from mailroute.net.peer import Peer, why_lost
 from mailroute.net.tls import TLSSide
@@ -52,8 +52,9 @@ class ClientPeer(Peer):
         self._say(lambda dialogue: dialogue.challenge(data))
 
     def answer(self, verdict: Verdict) -> None:
-        """Tell the client how its login ended."""
-        self._grant_time()
+        """Tell the client how its login ended; if it failed, it has its time again."""
+        if isinstance(verdict, Rejected):
+            self._grant_time()
         self._say(lambda dialogue: dialogue.answer(verdict))
 
     def shut_down(self) -> None:

@@ -1,21 +1,16 @@
 """From a route to a backend that has answered the login.
 
 The addresses of a backend are tried in order and, for failures that another try may cure, once
-more after a short pause; everything under one allowance of time.  Names are resolved when the
-connection is made, IPv6 and IPv4 alike (RFC 8305, through Twisted's HostnameEndpoint).
+more after a short pause; everything under one allowance of time.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
 from mailroute.client_dialogue import ClientDialogue
@@ -23,66 +18,78 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.events import ClientMilestone, Login, Rejected
 from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.tls import BackendContexts
+from mailroute.net.transport import Clock
 from mailroute.route import Backend, Origin, Route, TLSMode
 
-RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE})
-"""What another address, or the same one a moment later, may do better."""
+RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE, FailureKind.BACKEND_TIMED_OUT})
+"""What another address, or the same one a moment later, may do better: before the login."""
 JITTER_SECONDS = (0.1, 0.3)
 
 MakeDialogue = Callable[[Route, Login, Origin], ClientDialogue]
+Dial = Callable[[str, int, Callable[[], BackendPeer], float], Awaitable[BackendPeer]]
+"""Connects to host and port within some seconds, and makes the peer then; raises Failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often."""
+
+    seconds: float
+    """Connect and login together, retries included."""
+    retries: int
+    """Further rounds of addresses."""
 
 
 class Connector:
     """Makes connections to backends."""
 
     def __init__(
-        self, reactor: Any, make_dialogue: MakeDialogue, seconds: float, retries: int
+        self, clock: Clock, dial: Dial, make_dialogue: MakeDialogue, limits: Limits
     ) -> None:
-        """``seconds``: connect and login together; ``retries``: further rounds of addresses."""
-        self._reactor = reactor
+        self._clock = clock
+        self._dial = dial
         self._make_dialogue = make_dialogue
-        self._seconds = seconds
-        self._retries = retries
+        self._limits = limits
         self.contexts = BackendContexts()
 
     async def connect(
         self, route: Route, login: Login, origin: Origin
     ) -> tuple[BackendPeer, ClientMilestone]:
         """A backend and its first milestone; raises Failure when none could be reached."""
-        deadline = self._reactor.seconds() + self._seconds
+        deadline = self._clock.seconds() + self._limits.seconds
         failures: list[Failure] = []
-        for attempt in range(1 + self._retries):
-            if attempt and self._reactor.seconds() < deadline:
-                await deferLater(self._reactor, random.uniform(*JITTER_SECONDS))  # noqa: S311
+        for attempt in range(1 + self._limits.retries):
+            if attempt and self._clock.seconds() < deadline:
+                await deferLater(cast(Any, self._clock), random.uniform(*JITTER_SECONDS))  # noqa: S311
             for number, host in enumerate(route.backend.hosts):
-                left = deadline - self._reactor.seconds()
+                left = deadline - self._clock.seconds()
                 if left <= 0:
                     break
+                # A silent address does not use up the time of those behind it.
                 share = left / (len(route.backend.hosts) - number)
+                dialogue = self._make_dialogue(route, login, origin)
                 try:
-                    dialogue = self._make_dialogue(route, login, origin)
-                    return await self._try(route.backend, host, dialogue, (share, deadline))
+                    return await self._try(route.backend, host, dialogue, share)
                 except Failure as failure:
-                    if failure.kind not in RETRIABLE:
+                    if failure.kind not in RETRIABLE or dialogue.login_is_used:
                         raise
                     failures.append(failure)
         raise failures[-1] if failures else Failure(FailureKind.BACKEND_TIMED_OUT, "no time left")
 
     async def _try(
-        self, backend: Backend, host: str, dialogue: ClientDialogue, times: tuple[float, float]
+        self, backend: Backend, host: str, dialogue: ClientDialogue, seconds: float
     ) -> tuple[BackendPeer, ClientMilestone]:
-        """One address; raises Failure when it was not reached."""
-        connect_seconds, deadline = times
+        """One address; raises Failure when it was not reached, or lost."""
+        until = self._clock.seconds() + seconds
         is_plain = backend.tls is TLSMode.PLAIN
         tls = None if is_plain else self.contexts.side(backend.trust, host)
 
         def make_peer() -> BackendPeer:
             is_implicit = backend.tls is TLSMode.IMPLICIT
-            left = max(deadline - self._reactor.seconds(), 0.0)
-            return BackendPeer(dialogue, tls, is_implicit, self._reactor, left)
+            left = max(until - self._clock.seconds(), 0.0)
+            return BackendPeer(dialogue, tls, is_implicit, self._clock, left)
 
-        where = f"{host}:{backend.port}"
-        peer = await self._dial(where, (host, backend.port), make_peer, connect_seconds)
+        peer = await self._dial(host, backend.port, make_peer, seconds)
         try:
             milestone = await peer.milestone()
         except BaseException:
@@ -90,62 +97,9 @@ class Connector:
             raise
         if not isinstance(milestone, Rejected):
             return peer, milestone
-        failure = Failure(milestone.failure.kind, f"{where}: {milestone.failure.reason}")
+        reason = f"{host}:{backend.port}: {milestone.failure.reason}"
+        failure = Failure(milestone.failure.kind, reason)
         if failure.kind in RETRIABLE:
             peer.abandon()
             raise failure
         return peer, Rejected(failure, milestone.words, milestone.untagged)
-
-    async def _dial(
-        self,
-        where: str,
-        address: tuple[str, int],
-        make_peer: Callable[[], BackendPeer],
-        seconds: float,
-    ) -> BackendPeer:
-        """A connection; raises Failure when there is none in time."""
-        factory: Any = Factory.forProtocol(make_peer)
-        factory.noisy = False
-        connecting = _leavable(self._endpoint(*address, seconds).connect(factory))
-        try:
-            peer: BackendPeer = await connecting.addTimeout(seconds, self._reactor)
-            return peer
-        except TimeoutError:
-            reason = f"{where}: no connection within {seconds:.1f} s"
-        except DNSLookupError:
-            reason = f"{where}: the name does not resolve"
-        except ValueError:
-            reason = f"{where}: this is no host name"
-        except (ConnectError, OSError) as error:
-            reason = f"{where}: {error}"
-        raise Failure(FailureKind.BACKEND_UNREACHABLE, reason)
-
-    def _endpoint(self, host: str, port: int, seconds: float) -> Any:
-        """An address needs no resolver: those threads may be busy with names that hang."""
-        if isIPAddress(host):
-            return TCP4ClientEndpoint(self._reactor, host, port, timeout=seconds)
-        if isIPv6Address(host):
-            return TCP6ClientEndpoint(self._reactor, host, port, timeout=seconds)
-        return HostnameEndpoint(self._reactor, host, port, timeout=seconds)
-
-
-def _leavable(connecting: Deferred[Any]) -> Deferred[Any]:
-    """The same, but cancelling it always ends in CancelledError.
-
-    A cancelled HostnameEndpoint reports a name that does not resolve or an error of its own, as
-    if the network were at fault: whoever left would be taken for somebody who is still there.
-    """
-
-    def leave(outcome: Deferred[Any]) -> None:
-        outcome.errback(CancelledError())
-        connecting.cancel()
-
-    def arrived(result: Any) -> None:
-        if not outcome.called:
-            outcome.callback(result)
-        elif isinstance(result, BackendPeer):
-            result.abandon()
-
-    outcome: Deferred[Any] = Deferred(leave)
-    connecting.addBoth(arrived)
-    return outcome

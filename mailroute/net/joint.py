@@ -1,4 +1,4 @@
-"""Two joined connections: how they end, whichever engine moves the bytes.
+"""Two joined connections: how they end, whatever moves the bytes.
 
 Nothing of ours is ever written into a joined stream; it ends by close_notify and FIN alone.
 The end of one direction is passed on where the transport can (RFC 9293 half-close), and the
@@ -8,14 +8,15 @@ mail programs understand: there a backend simply goes on for that time, and a cl
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure as Caught
 
+from mailroute.net.flow import Flow
 from mailroute.net.peer import Peer
+from mailroute.net.pipes import PipePool
 from mailroute.net.transport import Clock, DelayedCall
 
 HALF_CLOSED_SECONDS = 60.0
@@ -71,10 +72,12 @@ class Side:
         self.joint.side_lost(self, reason)
 
 
-class Joint(ABC):
+class Joint:
     """Two joined peers; ``finished`` fires with the Totals when both connections are gone."""
 
-    def __init__(self, client: Peer, backend: Peer, clock: Clock, idle_seconds: float) -> None:
+    def __init__(
+        self, client: Peer, backend: Peer, clock: Clock, idle_seconds: float, pool: PipePool
+    ) -> None:
         self.client = Side(self, client, "client")
         self.backend = Side(self, backend, "backend")
         self.client.other, self.backend.other = self.backend, self.client
@@ -88,6 +91,11 @@ class Joint(ABC):
         self._quiet_checks = 0
         self._octets_seen = -1
         self._closed_by = ""
+        pipes = pool if client.has_plain_socket and backend.has_plain_socket else None
+        self._flows = tuple(
+            Flow(side, side.peer.stream, side.other.peer.stream, pipes)
+            for side in (self.client, self.backend)
+        )
 
     def start(self) -> None:
         """Join: what each side said behind the login goes first, in order."""
@@ -103,7 +111,8 @@ class Joint(ABC):
         if from_client:
             self.client.received(from_client)
         self._watch()
-        self._begin()
+        for flow in self._flows:
+            flow.start()
 
     def end(self, why: str) -> None:
         """Close both connections: orderly, without a word."""
@@ -114,18 +123,6 @@ class Joint(ABC):
         if not (self.client.peer.is_connected or self.backend.peer.is_connected):
             self._finish()
         self._bound_flushing()
-
-    @abstractmethod
-    def _begin(self) -> None:
-        """Begin to move bytes both ways."""
-
-    @abstractmethod
-    def _stop_moving(self) -> None:
-        """Move no more bytes: the connections are about to be closed."""
-
-    @abstractmethod
-    def _pass_end_on(self, side: Side) -> None:
-        """Tell ``side`` that the other one has finished speaking."""
 
     # -- ends ----------------------------------------------------------------------------
 
@@ -139,7 +136,7 @@ class Joint(ABC):
             self.end(side.name)
             return
         if side.other.can_half_close:
-            self._pass_end_on(side.other)
+            side.other.peer.transport.loseWriteConnection()
         elif side is self.backend:
             # A server that has said its last word waits for none, and a client behind TLS can
             # only be told by closing.
@@ -162,7 +159,8 @@ class Joint(ABC):
 
     def _stop(self) -> None:
         self.is_ending = True
-        self._stop_moving()
+        for flow in self._flows:
+            flow.stop()
 
     def _close(self, side: Side) -> None:
         if side.peer.is_connected:

@@ -7,7 +7,7 @@ client left, or a defect of ours.
 
 from __future__ import annotations
 
-import base64
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +48,8 @@ class Terms:
     """What a client hears when there is no room."""
     max_connections: int
     preauth_seconds: float
+    is_verbose: bool = False
+    """Whether events of the debug level are wanted."""
 
 
 class Listener(Factory):
@@ -97,7 +99,7 @@ class Listener(Factory):
             # Gone before it was here.
             peer.transport.abortConnection()
             return
-        journal = Journal(origin, self._clock, self._log)
+        journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
         session = Session(peer, origin, self._around, journal)
         self._sessions[peer] = session
         self._room.left -= 1
@@ -154,10 +156,15 @@ class _Refusal(Protocol):
         self.transport.loseConnection()
 
 
+# Unique among all processes of all nodes for as long as logs are kept.
+_PROCESS = os.urandom(6).hex()
+_numbers = itertools.count(1)
+
+
 def _origin(protocol: str, transport: Transport) -> Origin:
     client, server = transport.getPeer(), transport.getHost()
     return Origin(
-        session_id=base64.b32encode(os.urandom(10)).decode("ascii").lower(),
+        session_id=f"{_PROCESS}{next(_numbers):05x}",
         protocol=protocol,
         client_ip=getattr(client, "host", "unix"),
         client_port=getattr(client, "port", 0),

@@ -13,11 +13,7 @@ from typing import cast
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
-    IHandshakeListener,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure as Caught
 from zope.interface import implementer
@@ -33,6 +29,7 @@ from mailroute.events import (
     Write,
 )
 from mailroute.net.allowance import Allowance
+from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide, tls_info
 from mailroute.net.transport import Clock, Transport
 from mailroute.server_dialogue import ServerDialogue
@@ -95,9 +92,6 @@ class Peer(Protocol):
     def connectionMade(self) -> None:
         """Begin: with the handshake, or with the dialogue."""
         self.is_connected = True
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
         self._allowance.run()
         if self._tls_first:
             self._start_tls()
@@ -158,17 +152,21 @@ class Peer(Protocol):
     # -- the session's side --------------------------------------------------------------
 
     def perform(self, events: list[Event]) -> None:
-        """Carry out what the dialogue asks for."""
-        for event in events:
-            if isinstance(event, Write):
-                self._write(event.data)
-            elif isinstance(event, StartTLS):
-                self._start_tls()
-            elif isinstance(event, Close):
-                self.close(event.why)
-            else:
-                self._milestone_reached()
-                self._deliver(event)
+        """Carry out what the dialogue asks for; what it writes at once is sent at once."""
+        if not events:
+            return
+        data = b"".join([event.data for event in events if type(event) is Write])
+        if data:
+            self._write(data)
+        # Only writes may stand before the last event of a list.
+        last = events[-1]
+        if isinstance(last, StartTLS):
+            self._start_tls()
+        elif isinstance(last, Close):
+            self.close(last.why)
+        elif not isinstance(last, Write):
+            self._milestone_reached()
+            self._deliver(last)
 
     def close(self, why: str) -> None:
         """End the connection in an orderly way, after what was written, in bounded time."""
@@ -192,6 +190,11 @@ class Peer(Protocol):
     def is_open(self) -> bool:
         """Whether there is a connection, and nobody has begun to close it."""
         return self.is_connected and not self.closed_because
+
+    @property
+    def stream(self) -> Stream:
+        """The transport as what it is outside of tests."""
+        return cast(Stream, self.transport)
 
     @property
     def has_plain_socket(self) -> bool:
@@ -241,7 +244,7 @@ class Peer(Protocol):
     def _start_tls(self) -> None:
         if self._tls is None:
             raise RuntimeError("a dialogue asked for TLS where none is configured")
-        self.transport.startTLS(self._tls.creator)
+        self.transport.startTLS(self._tls)
 
     def _distrust(self, failure: Failure) -> None:
         self.closed_because = failure.reason

@@ -8,6 +8,7 @@ the configuration (RFC 9525, through service_identity), or against a pin.
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass, replace
 from typing import Protocol as Shape
 
@@ -16,12 +17,7 @@ from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
-    IOpenSSLServerConnectionCreator,
-)
 from twisted.python.failure import Failure as Caught
-from zope.interface import implementer
 
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import TLSInfo
@@ -44,9 +40,8 @@ _VERIFY_ERRORS = {
 class TLSSide(Shape):
     """How one side of a connection begins TLS and what it demands of the other."""
 
-    @property
-    def creator(self) -> object:
-        """What Twisted's ``startTLS`` takes."""
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
+        """TLS over this socket, or over memory, about to begin the handshake."""
 
     def verify(self, connection: SSL.Connection) -> None:
         """Check the other side after the handshake; raises Failure."""
@@ -93,7 +88,6 @@ class ServerTLSSettings:
     disabled_ciphers: tuple[str, ...] = ()
 
 
-@implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
     """Our side towards clients."""
 
@@ -102,18 +96,15 @@ class ServerTLS:
         self._settings = settings
         self._default, self._by_name = self._load()
 
-    @property
-    def creator(self) -> object:
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
         """See TLSSide."""
-        return self
+        connection = SSL.Connection(self._default, sock)
+        connection.set_accept_state()
+        return connection
 
     def reload(self) -> None:
         """Read all certificates again; raises Failure and keeps the old ones if one is broken."""
         self._default, self._by_name = self._load()
-
-    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
-        """A connection in the accepting state, for Twisted."""
-        return SSL.Connection(self._default, None)
 
     def verify(self, connection: SSL.Connection) -> None:
         """Clients are not asked for certificates."""
@@ -177,7 +168,6 @@ def load_key_pair(context: SSL.Context, chain_file: str, key_file: str) -> None:
         raise Failure(FailureKind.INTERNAL, reason) from None
 
 
-@implementer(IOpenSSLClientConnectionCreator)
 class BackendTLS:
     """Our side of one connection to a backend."""
 
@@ -190,16 +180,11 @@ class BackendTLS:
         self.complaint = ""
         """What OpenSSL found wrong with the certificate."""
 
-    @property
-    def creator(self) -> object:
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
         """See TLSSide."""
-        return self
-
-    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
-        """A connection in the connecting state, for Twisted."""
-        connection = SSL.Connection(self._context, None)
+        connection = SSL.Connection(self._context, sock)
+        connection.set_connect_state()
         if _verifies(self._trust):
-            # On the connection itself: its application data will be Twisted's.
             connection.set_verify(SSL.VERIFY_PEER, self._note_complaint)
         if self._sent_name is not None:
             connection.set_tlsext_host_name(self._sent_name)

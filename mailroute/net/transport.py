@@ -1,12 +1,14 @@
 """What this floor needs of a transport and of time, as types.
 
-Twisted's transports and clocks fit these shapes, and so do its test doubles.
+Streams and coarse clocks fit these shapes, and so do Twisted's clocks and the tests' doubles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
+
+from mailroute.net.tls import TLSSide
 
 
 class DelayedCall(Protocol):
@@ -23,13 +25,13 @@ class Clock(Protocol):
         """Seconds since some fixed moment."""
 
     def callLater(
-        self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object
+        self, delay: float, callable: Callable[..., object], *args: object
     ) -> DelayedCall:
         """Call something after this many seconds."""
 
 
 class Transport(Protocol):
-    """A TCP connection, with or without TLS (ITCPTransport and ITLSTransport)."""
+    """A connection, with or without TLS."""
 
     def write(self, data: bytes) -> None:
         """Send, or buffer to send."""
@@ -49,19 +51,7 @@ class Transport(Protocol):
     def resumeProducing(self) -> None:
         """Read on."""
 
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Tell this producer to pause while much is buffered."""
-
-    def unregisterProducer(self) -> None:
-        """Forget the producer."""
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Send small writes at once."""
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Probe a silent connection."""
-
-    def startTLS(self, contextFactory: object) -> None:
+    def startTLS(self, side: TLSSide) -> None:
         """Begin the handshake."""
 
     def getHandle(self) -> object:

@@ -7,6 +7,8 @@ bare ``-ERR`` to a login is taken for a wrong password, so nothing else is answe
 
 from __future__ import annotations
 
+import re
+
 from mailroute.errors import FailureKind
 from mailroute.events import Accepted, Rejected
 
@@ -14,6 +16,8 @@ DEFAULT_BANNER = b"mailroute ready."
 
 _TEMPORARY = b"[SYS/TEMP] Temporary problem, try again later."
 _WRONG = b"[AUTH] Authentication failed."
+
+_CODE = re.compile(rb"\[[A-Za-z][^\]\r\n]*\] ?")
 
 REJECTIONS: dict[FailureKind, bytes] = {
     FailureKind.CREDENTIALS_REJECTED: _WRONG,
@@ -72,10 +76,16 @@ def rejection(verdict: Rejected) -> bytes:
     """What stands behind -ERR: the backend's words, or ours.
 
     A backend that gives no response code is helped out with the one that its verdict means, so
-    that a client can act on it and an unknown account cannot be told from a wrong password.
+    that a client can act on it; an unknown account cannot be told from a wrong password by it.
     """
     ours = REJECTIONS[verdict.failure.kind]
     if not verdict.words:
         return ours
     words = verdict.words[0]
-    return words if words.startswith(b"[") else ours.partition(b"]")[0] + b"] " + words
+    has_code = _CODE.match(words)
+    if verdict.failure.kind is FailureKind.CREDENTIALS_REJECTED:
+        # Whatever the backend calls it, an unknown account is called the same.
+        words = words[has_code.end() :] if has_code else words
+    elif has_code:
+        return words
+    return ours.partition(b"]")[0] + b"] " + words

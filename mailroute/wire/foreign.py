@@ -14,7 +14,7 @@ _HTTP = re.compile(rb"(" + _METHODS + rb") [^ \r\n]+ HTTP/")
 
 def foreign_protocol(start: bytes) -> str | None:
     """The stable word for what these first octets of a message are, None for a mail client."""
-    if start.startswith(b"\x16\x03"):
+    if start[:2] == b"\x16\x03":
         return "tls-hello-on-plain-port"
     if _HTTP.match(start):
         return "http-request"

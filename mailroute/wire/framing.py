@@ -38,17 +38,19 @@ class ReceiveBuffer:
 
         Raises LineTooLong when the line, its end included, is longer than ``limit`` octets.
         """
-        end = self._data.find(b"\n", self._searched)
+        data = self._data
+        end = data.find(b"\n", self._searched)
         if end < 0:
-            self._searched = len(self._data)
-            if len(self._data) > limit:
+            self._searched = len(data)
+            if len(data) > limit:
                 raise LineTooLong
             return None
         if end >= limit:
             raise LineTooLong
-        line = bytes(self._data[: end - 1 if end and self._data[end - 1] == 0x0D else end])
-        self._drop(end + 1)
-        return line
+        line = bytes(data[:end])
+        del data[: end + 1]
+        self._searched = 0
+        return line[:-1] if line.endswith(b"\r") else line
 
     def take(self, count: int) -> bytes | None:
         """Take exactly ``count`` octets, or None while there are fewer."""
@@ -117,9 +119,15 @@ class CommandFraming:
             self._literals.append(octets)
             self._raw += octets
             self._announced = None
-        line = self._buffer.take_line(limit - self.gathered)
-        if line is None:
-            return None
+        if not self._raw:
+            # Nearly every command is one line without a literal.
+            line = self._buffer.take_line(limit)
+            if line is None or not line.endswith(b"}"):
+                return None if line is None else Command(line, [], line)
+        else:
+            line = self._buffer.take_line(limit - self.gathered)
+            if line is None:
+                return None
         self._text += line
         self._raw += line
         head = literal_head(line)

@@ -40,10 +40,16 @@ class RejectionTests(SynchronousTestCase):
 
     def test_backend_words(self) -> None:
         """They pass as they are; without a code they get the one that they mean."""
-        kind = FailureKind.CREDENTIALS_REJECTED
-        self.assertEqual(worded(kind, b"[EXPIRED] Too old"), b"[EXPIRED] Too old")
-        self.assertEqual(worded(kind, b"Wrong"), b"[AUTHENTICATIONFAILED] Wrong")
+        refused = FailureKind.BACKEND_REFUSED
+        self.assertEqual(worded(refused, b"[EXPIRED] Too old"), b"[EXPIRED] Too old")
+        self.assertEqual(worded(refused, b"[mx 1"), b"[AUTHORIZATIONFAILED] [mx 1")
         self.assertEqual(worded(FailureKind.BACKEND_BUSY, b"Later"), b"[UNAVAILABLE] Later")
+
+    def test_one_code_for_a_wrong_password(self) -> None:
+        """Whatever code a backend chose: an unknown account has none of its own either."""
+        kind = FailureKind.CREDENTIALS_REJECTED
+        for words in (b"Wrong", b"[AUTHENTICATIONFAILED] Wrong", b"[ALERT] Wrong", b"[X y] Wrong"):
+            self.assertEqual(worded(kind, words), b"[AUTHENTICATIONFAILED] Wrong")
 
     def test_nothing_private(self) -> None:
         """The reason is for the log."""

@@ -303,9 +303,18 @@ class TranscriptTests(SynchronousTestCase):
         dialogue = make()
         dialogue.start()
         dialogue.receive_data(b"a LOGIN alice x\r\n")
-        failure = Failure(FailureKind.CREDENTIALS_REJECTED, "private")
+        failure = Failure(FailureKind.BACKEND_REFUSED, "private")
         events = dialogue.answer(Rejected(failure, (b"[EXPIRED] no",), (b"* OK [ALERT] Old",)))
         self.assertEqual(written(events), b"* OK [ALERT] Old\r\na NO [EXPIRED] no\r\n")
+
+    def test_alert_in_a_rejection(self) -> None:
+        """It reaches the user beside the code that every wrong password has."""
+        dialogue = make()
+        dialogue.start()
+        dialogue.receive_data(b"a LOGIN alice x\r\n")
+        failure = Failure(FailureKind.CREDENTIALS_REJECTED, "")
+        said = written(dialogue.answer(Rejected(failure, (b"[ALERT] Locked",))))
+        self.assertEqual(said, b"* NO [ALERT] Locked\r\na NO [AUTHENTICATIONFAILED] Locked\r\n")
 
     def test_plain_commands(self) -> None:
         """Tags are echoed as they were, verbs in any case; LOGOUT says BYE first."""

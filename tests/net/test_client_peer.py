@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Rejected
+from mailroute.net.stream import Stream
 from tests.support.backends import CAPABILITIES
-from tests.support.local_reactor import LocalConnection, Script
+from tests.support.local_reactor import Script
 from tests.support.peers import BACKEND_SECONDS, DELAY_SECONDS, PREAUTH_SECONDS, Settings, World
 from tests.support.peers import plain_message as plain
 from tests.support.secured import Certificates, SecureScript, server_tls, trusting_client
@@ -71,7 +72,7 @@ class HandshakeTests(SessionCase):
         self.front = server_tls(Certificates(self).issue("front.example"))
         self.world = World(self.reactor, Settings(front=self.front))
 
-    def arrive(self, client: Script) -> LocalConnection:
+    def arrive(self, client: Script) -> Stream:
         _, accepted = self.reactor.join(client, self.world.listener.buildProtocol(None))
         self.settle()
         return accepted
@@ -192,13 +193,13 @@ class LateAnswerTests(SessionCase):
     def test_answer_to_nobody(self) -> None:
         """No time is granted to a connection that is no more: no timer stays."""
         client, transport = self.world.connect()
-        peer = transport.protocol
+        peer = transport._protocol
         client.leave()
         self.settle()
         for speak in (
-            lambda: peer.answer(Rejected(Failure(FailureKind.INTERNAL, ""))),  # type: ignore[attr-defined]
-            lambda: peer.challenge(b"x"),  # type: ignore[attr-defined]
-            lambda: peer.shut_down(),  # type: ignore[attr-defined]
+            lambda: peer.answer(Rejected(Failure(FailureKind.INTERNAL, ""))),
+            lambda: peer.challenge(b"x"),
+            lambda: peer.shut_down(),
         ):
             speak()
             self.assert_quiet()

@@ -1,4 +1,4 @@
-"""Two joined connections: every byte, in order, and every way to end, by every engine."""
+"""Two joined connections: every byte, in order, and every way to end, on every kind of leg."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.peers import IDLE_SECONDS, plain_message
 
 MANY = 3_000_000
 HELD_AT_MOST = 2_000_000
-"""Octets of a direction whose reader has stalled: a pipe of the kernel's, or our buffers."""
+"""Octets of a direction whose reader has stalled: the buffers on the way, and a pipe."""
 
 
 def noise(seed: int, octets: int = MANY) -> bytes:
@@ -242,7 +242,7 @@ class HalfCloseTests(JoinedCase):
         self.assertEqual(joined.ended(), ("backend", 6, 0))
         self.end()
 
-    def test_through_the_pump(self) -> None:
+    def test_half_closed_before_tls(self) -> None:
         """A plain leg is half-closed behind TLS too; what the TLS side says goes on."""
         joined = self.join(False, True)
         joined.client.stays = True

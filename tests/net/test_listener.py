@@ -7,7 +7,8 @@ from typing import Any
 from twisted.internet.address import UNIXAddress
 
 from mailroute.imap import replies
-from tests.support.local_reactor import LocalConnection, Script
+from mailroute.net.stream import Stream
+from tests.support.local_reactor import Script
 from tests.support.peers import Settings, World
 from tests.support.secured import Certificates, server_tls
 from tests.test_session import JOINED, SessionCase
@@ -96,13 +97,13 @@ class BirthTests(SessionCase):
         identifiers = {fields["id"] for fields in ended}
         self.assertEqual(len(identifiers), 2)
         for identifier in identifiers:
-            self.assertRegex(identifier, r"\A[a-z2-7]{16}\Z")
+            self.assertRegex(identifier, r"\A[0-9a-f]{12}[0-9a-f]{5,}\Z")
         self.end()
 
     def test_unix(self) -> None:
         """A connection over a Unix socket has no address, and is served."""
-        self.patch(LocalConnection, "getPeer", lambda _: UNIXAddress(None))
-        self.patch(LocalConnection, "getHost", lambda _: UNIXAddress(b"/run/mailroute"))
+        self.patch(Stream, "getPeer", lambda _: UNIXAddress(None))
+        self.patch(Stream, "getHost", lambda _: UNIXAddress(b"/run/mailroute"))
         client, _ = self.world.log_in()
         self.assertEqual(client.take(), JOINED)
         self.assertEqual(self.world.table.asked[0].client_ip, "unix")
@@ -117,7 +118,7 @@ class BirthTests(SessionCase):
         def fail(_: Any) -> None:
             raise OSError(107, "Transport endpoint is not connected")
 
-        self.patch(LocalConnection, "getPeer", fail)
+        self.patch(Stream, "getPeer", fail)
         client = Script()
         self.reactor.join(client, self.world.listener.buildProtocol(None))
         self.settle()

@@ -1,10 +1,9 @@
-"""Which engine joins two connections, and what is known of those that are joined."""
+"""What is known of the connections that are joined."""
 
 from __future__ import annotations
 
 from mailroute.net.joint import Joint
-from mailroute.net.kernel import KernelSplice
-from mailroute.net.pump import Pump
+from tests.support import local_reactor
 from tests.support.joined import LEGS, JoinedCase
 from tests.support.local_reactor import open_descriptors
 from tests.support.peers import Settings, World, plain_message
@@ -14,12 +13,13 @@ from tests.support.secured import server_tls
 class SplicerTests(JoinedCase):
     """The splicer."""
 
-    def test_engines(self) -> None:
-        """The kernel moves the bytes where both legs are plain."""
+    def test_pipes(self) -> None:
+        """The kernel may move the bytes where both legs are plain, and only there."""
         for legs in LEGS:
             joined = self.join(*legs)
-            kind = Pump if any(legs) else KernelSplice
-            self.assertIsInstance(joined.joint, kind, legs)
+            pools = {flow._pool for flow in joined.joint._flows}
+            expected = None if any(legs) else joined.world.splicer._pool
+            self.assertEqual(pools, {expected}, legs)
             self.leave(joined.client)
             self.end()
 
@@ -37,9 +37,10 @@ class SplicerTests(JoinedCase):
     def test_close(self) -> None:
         """The pooled pipes are given back."""
         before = open_descriptors()
+        self.patch(local_reactor, "SMALL_BUFFER", 1 << 20)
         joined = self.join(False, False)
-        joined.client.say(b"x" * 1000)
-        joined.backend.say(b"y" * 1000)
+        joined.client.say(bytes(1 << 20))
+        joined.backend.say(bytes(1 << 20))
         self.settle()
         self.end(joined.client)
         self.assertNotEqual(open_descriptors(), before)
@@ -52,7 +53,7 @@ class SplicerTests(JoinedCase):
         def fail(_: Joint) -> None:
             raise RuntimeError("no engine")
 
-        self.patch(KernelSplice, "_begin", fail)
+        self.patch(Joint, "_watch", fail)
         joined = self.join(False, False)
         self.assertIsNotNone(joined.client.lost)
         self.assertIsNotNone(joined.backend.lost)

@@ -17,7 +17,7 @@ from mailroute.demo.certificate import write_certificate
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Login
 from mailroute.imap.client import ImapClient
-from mailroute.net.connector import Connector
+from mailroute.net.connector import Connector, Limits
 from mailroute.net.tls import (
     BackendContexts,
     Certificate,
@@ -49,7 +49,9 @@ class BackendCase(LocalCase):
         self.house = House({"alice": b"secret"})
         self.reactor.names[HOST] = [ADDRESS]
         self.reactor.listening[(ADDRESS, 993)] = self.house.accept
-        self.connector = Connector(self.reactor, _make_dialogue, 10.0, 0)
+        self.connector = Connector(
+            self.reactor, self.reactor.dialer().dial, _make_dialogue, Limits(10.0, 0)
+        )
 
     def reach(self, issued: Issued, trust: Trust, host: str = HOST) -> object:
         """Log in there: the milestone, or the Failure."""

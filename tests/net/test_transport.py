@@ -1,14 +1,14 @@
-"""What this floor asks of transports and time is what Twisted's give."""
+"""What this floor asks of transports and time is what ours, Twisted's and the tests' give."""
 
 from __future__ import annotations
 
-from twisted.internet import tcp, unix
 from twisted.internet.base import DelayedCall as TwistedCall
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock as TwistedClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.net.kernel import FDReactor
+from mailroute.net.stream import Stream
+from mailroute.net.ticks import CoarseClock, Timer
 from mailroute.net.transport import Clock, DelayedCall, Transport
 
 
@@ -19,22 +19,19 @@ def _asked(shape: type) -> set[str]:
 class ShapeTests(SynchronousTestCase):
     """Every method that a shape names exists in everything that is to fit it."""
 
-    def fits(self, shape: type, *kinds: type) -> None:
+    def fits(self, shape: type, *instances: object) -> None:
         names = _asked(shape)
         self.assertTrue(names)
-        for kind in kinds:
-            missing = {name for name in names if not callable(getattr(kind, name, None))}
-            self.assertEqual(missing, set(), kind)
+        for instance in instances:
+            missing = {name for name in names if not callable(getattr(instance, name, None))}
+            self.assertEqual(missing, set(), instance)
 
     def test_transports(self) -> None:
-        """TCP and Unix connections, made and accepted."""
-        self.fits(Transport, tcp.Server, tcp.Client, unix.Server)
+        """The stream."""
+        self.fits(Transport, Stream)
 
     def test_time(self) -> None:
-        """The reactor, the tests' clock, and the calls that they plan."""
-        self.fits(Clock, EPollReactor, TwistedClock)
-        self.fits(DelayedCall, TwistedCall)
-
-    def test_descriptors(self) -> None:
-        """The reactor that splices."""
-        self.fits(FDReactor, EPollReactor)
+        """The reactor, our clock, the tests' clock, and the calls that they plan."""
+        clock = CoarseClock(TwistedClock())
+        self.fits(Clock, EPollReactor, TwistedClock, clock)
+        self.fits(DelayedCall, TwistedCall, Timer)

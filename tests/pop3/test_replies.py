@@ -30,6 +30,8 @@ class ReplyTableTests(SynchronousTestCase):
         for kind, words, said in (
             (FailureKind.CREDENTIALS_REJECTED, b"no such mailbox", b"[AUTH] no such mailbox"),
             (FailureKind.CREDENTIALS_REJECTED, b"[AUTH] no", b"[AUTH] no"),
+            # An unknown account has no code of its own: nor has a wrong password.
+            (FailureKind.CREDENTIALS_REJECTED, b"[FOO] no", b"[AUTH] no"),
             (FailureKind.BACKEND_BUSY, b"[IN-USE] locked", b"[IN-USE] locked"),
             (FailureKind.BACKEND_BUSY, b"[LOGIN-DELAY] wait", b"[LOGIN-DELAY] wait"),
             (FailureKind.BACKEND_BUSY, b"locked", b"[SYS/TEMP] locked"),

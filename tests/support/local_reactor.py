@@ -1,35 +1,62 @@
 """A reactor of the test's own: real descriptors, no port, and time that stands still.
 
-It is Twisted's epoll reactor, driven by hand.  Connections are pairs of connected sockets; who
-answers at which address is the test's choice; names resolve as the test says.  So transports,
-TLS, half-close, back-pressure and splice(2) are the real ones, and nothing ever waits.
+It is Twisted's epoll reactor, driven by hand, with a poller of ours in it.  Connections are
+pairs of connected sockets; who answers at which address is the test's choice; names resolve as
+the test says.  So poller, streams, dialer, TLS, half-close, back-pressure and splice(2) are the
+real ones, the other ends are Twisted's, and nothing ever waits.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from OpenSSL import SSL
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.base import DelayedCall
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.error import TimeoutError as TimedOut
 from twisted.internet.error import UserError
-from twisted.internet.interfaces import IConnector, IHalfCloseableProtocol, IHostResolution
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IHostResolution,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
 from twisted.internet.protocol import Protocol
 from twisted.protocols import tls
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from mailroute.net import dialer
+from mailroute.net.dialer import Dialer
+from mailroute.net.poller import Poller
+from mailroute.net.stream import Stream
+from mailroute.net.tls import TLSSide
+
+HERE = IPv4Address("TCP", "203.0.113.9", 40000)
 PATIENCE = 20_000
 """Rounds after which a conversation that does not end is a fault."""
 SMALL_BUFFER = 4096
 """Octets asked for as the kernel's own buffer, so that a reader that stalls is felt soon."""
+
+
+@implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)
+class _Creator:
+    """A side of ours, for Twisted's TLS, which passes through memory."""
+
+    def __init__(self, side: TLSSide) -> None:
+        self._side = side
+
+    def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        return self._side.connection(None)
+
+    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        return self._side.connection(None)
 
 
 class LocalConnection(tcp.Connection):
@@ -40,7 +67,6 @@ class LocalConnection(tcp.Connection):
     def __init__(self, sock: socket.socket, protocol: Any, reactor: Any, places: Any) -> None:
         super().__init__(sock, protocol, reactor)
         self._host, self._peer = places
-        self.settings: dict[str, bool] = {}
         self.connected = 1
         self.logstr = "local"
 
@@ -50,11 +76,8 @@ class LocalConnection(tcp.Connection):
     def getPeer(self) -> Any:
         return self._peer
 
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        self.settings["nodelay"] = enabled
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        self.settings["keepalive"] = enabled
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        super().startTLS(_Creator(ctx), normal)
 
 
 class LocalServer(LocalConnection):
@@ -63,51 +86,46 @@ class LocalServer(LocalConnection):
     _tlsClientDefault = False
 
 
-@implementer(IConnector)
-class _Connector:
-    """One attempt to connect, as Twisted's factories know it."""
+class LocalSocket(socket.socket):
+    """What a dialer gets for a socket: it connects to whom the test has listening."""
 
-    def __init__(self, reactor: LocalReactor, place: tuple[str, int], factory: Any) -> None:
-        self.reactor = reactor
-        self.place = place
-        self.factory = factory
-        self.pending: list[DelayedCall] = []
-        self.transport: Any = None
-        reactor.attempts.append(place)
+    def __init__(self, reactor: LocalReactor) -> None:
+        near, self._far = socket.socketpair()
+        super().__init__(fileno=near.detach())
+        for sock in (self, self._far):
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        self._reactor = reactor
+        self._is_refused = False
 
-    def getDestination(self) -> Any:
-        return _address(*self.place)
-
-    def later(self, seconds: float, call: Callable[..., Any], *args: Any) -> None:
-        self.pending.append(self.reactor.callLater(seconds, call, *args))
-
-    def fail(self, error: Exception) -> None:
-        self._settle()
-        self.factory.clientConnectionFailed(self, Failure(error))
-
-    def succeed(self, server: Callable[[], Any]) -> None:
-        self._settle()
-        protocol = self.factory.buildProtocol(self.getDestination())
-        if protocol is not None:
-            self.transport, _ = self.reactor.join(protocol, server(), self.place)
-
-    def stopConnecting(self) -> None:
-        self.fail(UserError())
-
-    def disconnect(self) -> None:
-        if self.transport is None:
-            self.stopConnecting()
+    def connect_ex(self, address: Any) -> int:
+        place = address[:2]
+        self._reactor.attempts.append(place)
+        accept = self._reactor.listening.get(place)
+        if accept is not None:
+            self._reactor.accept(self._far, accept(), place)
+        elif place in self._reactor.silent:
+            _fill(self)
         else:
-            self.transport.loseConnection()
+            self._is_refused = True
+        return errno.EINPROGRESS
 
-    def connect(self) -> None:
-        raise NotImplementedError
+    def getsockopt(self, *args: Any) -> Any:
+        if self._is_refused and args == (socket.SOL_SOCKET, socket.SO_ERROR):
+            return errno.ECONNREFUSED
+        return super().getsockopt(*args)
 
-    def _settle(self) -> None:
-        for call in self.pending:
-            if call.active():
-                call.cancel()
-        self.pending = []
+    def close(self) -> None:
+        if self._far.fileno() not in self._reactor.accepted:
+            self._far.close()
+        super().close()
+
+
+def _fill(sock: socket.socket) -> None:
+    """As long as nobody answers there is no room to write, and nothing to read."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.send(bytes(64))
 
 
 class LocalReactor(EPollReactor):
@@ -125,6 +143,10 @@ class LocalReactor(EPollReactor):
         self.resolutions: list[Callable[[], None]] = []
         self.resolves_at_once = True
         self.transports: list[LocalConnection] = []
+        """The ends that are Twisted's; ours are watched by the poller."""
+        self.accepted: set[int] = set()
+        self.poller = Poller(self)
+        self.poller.start()
         self.installNameResolver(cast(Any, self))
 
     def seconds(self) -> float:
@@ -135,35 +157,51 @@ class LocalReactor(EPollReactor):
 
     # -- connections ---------------------------------------------------------------------
 
-    def connectTCP(self, host: str, port: int, factory: Any, *args: Any, **kwargs: Any) -> Any:
-        timeout = args[0] if args else kwargs.get("timeout", 30)
-        connector = _Connector(self, (host, port), factory)
-        factory.doStart()
-        factory.startedConnecting(connector)
-        server = self.listening.get((host, port))
-        if server is not None:
-            connector.later(0, connector.succeed, server)
-        elif (host, port) in self.silent:
-            connector.later(timeout, connector.fail, TimedOut())
-        else:
-            connector.later(0, connector.fail, Refused())
-        return connector
+    def dialer(self) -> Dialer:
+        """A dialer of ours, whose clock stands still like everything here."""
+        return Dialer(self, self, self.poller)
+
+    def accept(self, sock: socket.socket, server: Any, place: tuple[str, int]) -> None:
+        """The far end of a connection that is being made."""
+        self.accepted.add(sock.fileno())
+        transport = LocalServer(sock, server, self, (_address(*place), HERE))
+        self.transports.append(transport)
+        transport.startReading()
+        server.makeConnection(transport)
 
     def join(
         self, client: Any, server: Any, place: tuple[str, int] = ("192.0.2.1", 143)
-    ) -> tuple[LocalConnection, LocalConnection]:
-        """Connect two protocols; the server is told first, as a kernel does it."""
+    ) -> tuple[Any, Any]:
+        """Connect two protocols; the server is told first, as a kernel does it.
+
+        What mailroute made has a stream of ours, what a test made a transport of Twisted's.
+        """
         near, far = socket.socketpair()
         for sock in (near, far):
+            sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        there, here = _address(*place), IPv4Address("TCP", "203.0.113.9", 40000)
-        accepted = LocalServer(far, server, self, (there, here))
-        connected = LocalConnection(near, client, self, (here, there))
-        self.transports += [accepted, connected]
-        for transport in (accepted, connected):
-            transport.startReading()
-            cast(Any, transport.protocol).makeConnection(transport)
+        there = _address(*place)
+        accepted = self._carry(LocalServer, far, server, (there, HERE))
+        connected = self._carry(LocalConnection, near, client, (HERE, there))
+        for transport, protocol in ((accepted, server), (connected, client)):
+            if isinstance(transport, Stream):
+                transport.open(protocol)
+            else:
+                protocol.makeConnection(transport)
         return connected, accepted
+
+    def _carry(
+        self, kind: type[LocalConnection], sock: socket.socket, protocol: Any, places: Any
+    ) -> Stream | LocalConnection:
+        here, there = places
+        if type(protocol).__module__.startswith("mailroute.net"):
+            stream = Stream(self.poller, sock, (there, here))
+            self.poller.watch(sock.fileno(), stream)
+            return stream
+        transport = kind(sock, protocol, self, places)
+        self.transports.append(transport)
+        transport.startReading()
+        return transport
 
     # -- names ---------------------------------------------------------------------------
 
@@ -227,6 +265,7 @@ class LocalReactor(EPollReactor):
         for transport in self.transports:
             if hasattr(transport, "socket"):
                 transport.socket.close()
+        self.poller.close()
         self._poller.close()
 
 
@@ -308,6 +347,7 @@ class LocalCase(SynchronousTestCase):
         self.addCleanup(self.reactor.close)
         # TLS gathers small writes until the reactor's next round: let it be ours.
         self.patch(tls, "_get_default_clock", lambda: self.reactor)
+        self.patch(dialer, "_new_socket", lambda is_v6: LocalSocket(self.reactor))
 
     def settle(self) -> None:
         """See LocalReactor."""
@@ -322,12 +362,18 @@ class LocalCase(SynchronousTestCase):
         self.settle()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(_watched(self.reactor), [])
+        self.assertEqual(self.reactor.poller._watched, {})
         still = [t for t in self.reactor.transports if hasattr(t, "socket")]
         self.assertEqual(still, [])
 
 
+def is_read(stream: Stream) -> bool:
+    """Whether a stream of ours takes what comes in."""
+    return not stream._is_paused
+
+
 def _watched(reactor: LocalReactor) -> list[Any]:
-    internal = set(reactor._internalReaders)
+    internal = {*reactor._internalReaders, reactor.poller}
     return [r for r in (*reactor.getReaders(), *reactor.getWriters()) if r not in internal]
 
 

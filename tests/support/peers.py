@@ -17,9 +17,10 @@ from mailroute.events import Login
 from mailroute.imap import replies
 from mailroute.imap.client import ImapClient
 from mailroute.imap.server import Greeting, ImapServer
-from mailroute.net.connector import Connector
+from mailroute.net.connector import Connector, Limits
 from mailroute.net.listener import Listener, Room, Terms
 from mailroute.net.splice import Splicer
+from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide
 from mailroute.offer import Policy
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
@@ -29,7 +30,7 @@ from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.tables.contract import Row
 from tests.support.backends import House
-from tests.support.local_reactor import LocalConnection, LocalReactor, Script
+from tests.support.local_reactor import LocalReactor, Script
 from tests.support.secured import SecureScript, trusting_client
 from tests.support.tables import MemoryTable
 from tests.support.toy import Toy
@@ -90,7 +91,7 @@ class World:
         self.table = table
         self.listener = self.make_listener()
 
-    def connect(self) -> tuple[Script, LocalConnection]:
+    def connect(self) -> tuple[Script, Stream]:
         """A client that has heard the greeting, and its session's transport."""
         client = SecureScript(trusting_client()) if self.settings.front else Script()
         _, accepted = self.reactor.join(client, self.listener.buildProtocol(None))
@@ -98,7 +99,7 @@ class World:
         assert client.take().startswith(b"* OK "), "no greeting"
         return client, accepted
 
-    def log_in(self, name: str = "alice", secret: bytes = SECRET) -> tuple[Script, LocalConnection]:
+    def log_in(self, name: str = "alice", secret: bytes = SECRET) -> tuple[Script, Stream]:
         """A client that has just sent its login by PLAIN."""
         client, transport = self.connect()
         client.say(b"a AUTHENTICATE PLAIN " + plain_message(name, secret) + b"\r\n")
@@ -139,9 +140,8 @@ class World:
         async def pause(seconds: float) -> None:
             await deferLater(cast(Any, self.reactor), seconds)
 
-        connector = Connector(
-            self.reactor, _make_client_dialogue, BACKEND_SECONDS, self.settings.retries
-        )
+        dial, limits = self.reactor.dialer().dial, Limits(BACKEND_SECONDS, self.settings.retries)
+        connector = Connector(self.reactor, dial, _make_client_dialogue, limits)
         return Surroundings(
             routes=Router(self.table, self._destinations(), self.settings.policy, self.reactor),
             connect=connector.connect,

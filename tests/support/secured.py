@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
-    IOpenSSLServerConnectionCreator,
-)
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -21,7 +18,6 @@ from tests.integration.certificates import Authority, Issued
 from tests.support.local_reactor import Script
 
 
-@implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)
 class AnyTLS:
     """A side that trusts everybody, for the ends that are not under test."""
 
@@ -29,14 +25,12 @@ class AnyTLS:
         self._context = context
         self._name = name
 
-    def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        connection = SSL.Connection(self._context, None)
+    def connection(self, sock: socket.socket | None) -> SSL.Connection:
+        """See TLSSide."""
+        connection = SSL.Connection(self._context, sock)
         if self._name:
             connection.set_tlsext_host_name(self._name.encode("idna"))
         return connection
-
-    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        return SSL.Connection(self._context, None)
 
 
 def trusting_client(name: str = "", method: int = SSL.TLS_CLIENT_METHOD) -> AnyTLS:

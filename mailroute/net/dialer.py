@@ -1,0 +1,191 @@
+"""Dials backends: an address at once, a name after it was resolved, when the connection is made.
+
+The addresses of a name are tried in the resolver's order, IPv6 and IPv4 alike.  One that does
+not answer soon does not use up the time of the next (RFC 8305 section 5, without racing).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IResolutionReceiver
+from zope.interface import implementer
+
+from mailroute.errors import Failure, FailureKind
+from mailroute.net.poller import Poller
+from mailroute.net.stream import Stream
+from mailroute.net.tls import is_address
+from mailroute.net.transport import Clock
+
+P = TypeVar("P")
+PATIENCE_SECONDS = 2.0
+"""For one of several addresses of a name."""
+
+
+class Dialer:
+    """Makes TCP connections."""
+
+    def __init__(self, reactor: Any, clock: Clock, poller: Poller) -> None:
+        """``reactor`` resolves names; ``clock`` may be a coarse one."""
+        self._reactor = reactor
+        self._clock = clock
+        self._poller = poller
+
+    async def dial(self, host: str, port: int, make: Callable[[], P], seconds: float) -> P:
+        """Connect, then make the protocol; raises Failure (BACKEND_UNREACHABLE) in time."""
+        until = self._clock.seconds() + seconds
+        addresses = [host] if is_address(host) else await self._resolve(host, port, seconds)
+        for number, address in enumerate(addresses):
+            left = until - self._clock.seconds()
+            is_last = number == len(addresses) - 1
+            patience = left if is_last else min(left, PATIENCE_SECONDS)
+            try:
+                attempt = await self._connect(address, port, patience)
+            except Failure:
+                if is_last:
+                    raise
+            else:
+                return self._begin(attempt, make)
+        reason = f"{host}:{port}: the name does not resolve"
+        raise Failure(FailureKind.BACKEND_UNREACHABLE, reason)
+
+    def _begin(self, attempt: Attempt, make: Callable[[], P]) -> P:
+        try:
+            protocol = make()
+        except BaseException:
+            attempt.give_up()
+            raise
+        attempt.open(protocol)
+        return protocol
+
+    async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
+        attempt = Attempt(self._poller, address, port)
+        if attempt.waiting is not None:
+            try:
+                await attempt.waiting.addTimeout(max(seconds, 0), cast(Any, self._clock))
+            except TimeoutError:
+                attempt.give_up()
+                reason = f"{attempt.where}: no connection within {seconds:.1f} s"
+                raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+            except BaseException:
+                attempt.give_up()
+                raise
+        return attempt
+
+    async def _resolve(self, host: str, port: int, seconds: float) -> list[str]:
+        where = f"{host}:{port}"
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            # The resolver would fail in a thread of its own, and never say so.
+            reason = f"{where}: this is no host name"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+        receiver = _Addresses()
+        self._reactor.nameResolver.resolveHostName(receiver, host)
+        try:
+            await receiver.complete.addTimeout(seconds, cast(Any, self._clock))
+        except TimeoutError:
+            reason = f"{where}: the name was not resolved within {seconds:.1f} s"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+        return receiver.found
+
+
+class Attempt:
+    """One connection attempt, as the poller sees it."""
+
+    def __init__(self, poller: Poller, address: str, port: int) -> None:
+        """Begin to connect; ``waiting`` is None where the connection stands at once.
+
+        Raises Failure.
+        """
+        self._poller = poller
+        is_v6 = ":" in address
+        self.where = f"[{address}]:{port}" if is_v6 else f"{address}:{port}"
+        self.waiting: Deferred[None] | None = None
+        self._is_watched = False
+        self._sock: socket.socket | None = _new_socket(is_v6)
+        code = self._sock.connect_ex((address, port))
+        if code == errno.EINPROGRESS:
+            self.waiting = Deferred()
+            self._is_watched = True
+            poller.watch(self._sock.fileno(), self)
+        elif code:
+            self.give_up()
+            raise self._failure(code)
+
+    def ready(self, mask: int) -> None:
+        """The attempt has ended, one way or the other."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is None or self._sock is None:
+            return
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.give_up()
+            waiting.errback(self._failure(code))
+        else:
+            waiting.callback(None)
+
+    def defect(self) -> None:
+        """A defect of ours."""
+        self.give_up()
+
+    def open(self, protocol: Any) -> None:
+        """The connection stands: hand it to its protocol."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, f"{self.where}: connection lost")
+        stream = Stream(self._poller, sock, (None, None))
+        if self._is_watched:
+            # The greeting may have come with the edge that told of the connection.
+            self._poller.replace(sock.fileno(), stream)
+            stream.is_readable = True
+        else:
+            self._poller.watch(sock.fileno(), stream)
+        stream.open(protocol)
+        stream.resumeProducing()
+
+    def give_up(self) -> None:
+        """Close; nobody wants the connection any more."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            if self._is_watched:
+                self._poller.forget(sock.fileno())
+            sock.close()
+
+    def _failure(self, code: int) -> Failure:
+        return Failure(FailureKind.BACKEND_UNREACHABLE, f"{self.where}: {os.strerror(code)}")
+
+
+def _new_socket(is_v6: bool) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    # Before a handshake: else its last small write waits for an acknowledgement.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+@implementer(IResolutionReceiver)
+class _Addresses:
+    """Collects a name's addresses."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.complete: Deferred[None] = Deferred()
+
+    def resolutionBegan(self, resolution: object) -> None:
+        """The resolver has begun."""
+
+    def addressResolved(self, address: Any) -> None:
+        """One address."""
+        self.found.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        """There are no more."""
+        if not self.complete.called:
+            self.complete.callback(None)

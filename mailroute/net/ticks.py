@@ -1,0 +1,77 @@
+"""Coarse time for time-outs that nearly never expire.
+
+A session sets and cancels half a dozen timers, all of seconds or minutes.  Here each costs two
+dictionary accesses; the reactor has one delayed call for all of them, and an expiry may come a
+tick late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailroute.net.transport import Clock, DelayedCall
+
+TICK_SECONDS = 0.25
+
+
+class Timer:
+    """A call in the future."""
+
+    __slots__ = ("_arguments", "_bucket", "_call")
+
+    def __init__(
+        self, bucket: dict[Timer, None], call: Callable[..., object], arguments: tuple[object, ...]
+    ) -> None:
+        self._bucket = bucket
+        self._call = call
+        self._arguments = arguments
+        bucket[self] = None
+
+    def cancel(self) -> None:
+        """Never make it."""
+        self._bucket.pop(self, None)
+
+    def active(self) -> bool:
+        """Whether it is still to be made (Deferred.addTimeout asks)."""
+        return self in self._bucket
+
+    def expire(self) -> None:
+        """Make it."""
+        self._call(*self._arguments)
+
+
+class CoarseClock:
+    """A clock whose delayed calls come up to a tick late."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: dict[int, dict[Timer, None]] = {}
+        self._last = 0
+        self._next: DelayedCall | None = None
+        self.seconds = clock.seconds
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> Timer:
+        """Call something after this many seconds, or a tick more."""
+        tick = int((self.seconds() + delay) / TICK_SECONDS) + 1
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = {}
+        if self._next is None:
+            self._last = int(self.seconds() / TICK_SECONDS)
+            self._next = self._clock.callLater(TICK_SECONDS, self._tick)
+        return Timer(bucket, callable, args)
+
+    def _tick(self) -> None:
+        self._next = None
+        now = int(self.seconds() / TICK_SECONDS)
+        for tick in range(self._last + 1, now + 1):
+            bucket = self._buckets.pop(tick, None)
+            while bucket:
+                timer = next(iter(bucket))
+                timer.cancel()
+                timer.expire()
+        self._last = now
+        for tick in [tick for tick, bucket in self._buckets.items() if not bucket]:
+            del self._buckets[tick]
+        if self._buckets and self._next is None:
+            self._next = self._clock.callLater(TICK_SECONDS, self._tick)

@@ -1,0 +1,390 @@
+"""Dialling: addresses at once, names when they resolve, each for a bounded time.
+
+What takes a listening socket takes one of the loopback's; silence and refusals need none.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure as Caught
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailroute.errors import Failure, FailureKind
+from mailroute.net import dialer
+from mailroute.net.dialer import PATIENCE_SECONDS, Attempt, Dialer
+from tests.support.local_reactor import open_descriptors
+from tests.support.loop import Loop, Recorder
+
+SECONDS = 10.0
+NAME = "mail.example"
+
+
+class Resolver:
+    """Answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.receivers: list[Any] = []
+
+    def resolveHostName(self, receiver: Any, host: str) -> None:
+        """See IHostnameResolver."""
+        self.asked.append(host)
+        receiver.resolutionBegan(self)
+        self.receivers.append(receiver)
+
+    def answer(self, *hosts: str) -> None:
+        """The addresses of the name asked for last."""
+        for host in hosts:
+            kind = IPv6Address if ":" in host else IPv4Address
+            self.receivers[-1].addressResolved(kind("TCP", host, 0))
+        self.receivers[-1].resolutionComplete()
+
+
+class Unanswered:
+    """A socket whose connection is never made: one side of a pair that has no room left."""
+
+    def __init__(self, places: list[str], silent: dict[str, int], at_once: dict[str, int]) -> None:
+        """``silent``: why an address fails, 0 never; ``at_once``: what it answers immediately."""
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        self._places = places
+        self._silent = silent
+        self._at_once = at_once
+        self._code = 0
+
+    def connect_ex(self, place: Any) -> int:
+        """Begin."""
+        self._places.append(place[0])
+        if place[0] in self._at_once:
+            return self._at_once[place[0]]
+        self._code = self._silent[place[0]]
+        while not self._code:
+            try:
+                self._near.send(bytes(1 << 16))
+            except BlockingIOError:
+                break
+        return errno.EINPROGRESS
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """Why it failed."""
+        return self._code
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._near.fileno()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._near.close()
+        self._far.close()
+
+
+class DialerCase(SynchronousTestCase):
+    """A dialer driven by hand; every descriptor is to come back."""
+
+    def setUp(self) -> None:
+        # An earlier test's sockets must not leave the books of this one.
+        gc.collect()
+        self.before = open_descriptors()
+        self.loop = Loop()
+        self.addCleanup(self.loop.close)
+        self.resolver = Resolver()
+        self.loop.reactor.nameResolver = self.resolver  # type: ignore[attr-defined]
+        self.dialer = Dialer(self.loop.reactor, self.loop.reactor, self.loop.poller)
+        self.opened = open_descriptors() - self.before
+        self.made: list[Recorder] = []
+
+    def dial(self, host: str, port: int = 143, seconds: float = SECONDS) -> Deferred[Recorder]:
+        return Deferred.fromCoroutine(self.dialer.dial(host, port, self.make, seconds))
+
+    def make(self) -> Recorder:
+        self.made.append(Recorder())
+        return self.made[-1]
+
+    def advance(self, seconds: float) -> None:
+        self.loop.reactor.advance(seconds)
+        self.loop.turn()
+
+    def failed(self, asked: Deferred[Recorder]) -> str:
+        """It is unreachable: nothing is left; returns why."""
+        caught: Caught = self.failureResultOf(asked, Failure)
+        assert isinstance(caught.value, Failure)
+        self.assertIs(caught.value.kind, FailureKind.BACKEND_UNREACHABLE)
+        self.assertEqual(self.made, [])
+        self.assert_quiet()
+        return caught.value.reason
+
+    def assert_quiet(self) -> None:
+        """No call is planned, nothing is watched, every descriptor is back."""
+        self.assertEqual(self.loop.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.loop.poller._watched, {})
+        self.assertEqual(open_descriptors() - self.before, self.opened)
+
+
+class ListeningTests(DialerCase):
+    """Somebody listens."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.listening = self.listen(socket.AF_INET, "127.0.0.1")
+        self.port: int = self.listening.getsockname()[1]
+
+    def listen(self, family: int, address: str, port: int = 0) -> socket.socket:
+        sock = socket.socket(family)
+        self.addCleanup(sock.close)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+        sock.listen()
+        sock.setblocking(False)
+        self.opened.add(sock.fileno())
+        return sock
+
+    def accept(self, listening: socket.socket | None = None) -> socket.socket:
+        sock, _ = (listening or self.listening).accept()
+        self.addCleanup(sock.close)
+        return sock
+
+    def connected(self, asked: Deferred[Recorder]) -> Recorder:
+        """It stands, and carries bytes both ways."""
+        self.loop.until(lambda: bool(self.made))
+        protocol = self.successResultOf(asked)
+        self.assertEqual(self.made, [protocol])
+        return protocol
+
+    def test_address(self) -> None:
+        """An address is dialled without asking anybody, and carries bytes both ways."""
+        asked = self.dial("127.0.0.1", self.port)
+        protocol = self.connected(asked)
+        self.assertEqual(self.resolver.asked, [])
+        other = self.accept()
+        other.send(b"* OK\r\n")
+        self.loop.until(lambda: protocol.heard == b"* OK\r\n")
+        protocol.transport.write(b"a LOGIN\r\n")
+        self.assertEqual(other.recv(100), b"a LOGIN\r\n")
+        self.assertEqual(self.loop.reactor.getDelayedCalls(), [])
+
+    def test_greeting_before_we_look(self) -> None:
+        """A greeting that came with the connection itself is read, though no edge follows."""
+        asked = self.dial("127.0.0.1", self.port)
+        self.accept().send(b"* OK\r\n")
+        protocol = self.connected(asked)
+        self.loop.until(lambda: protocol.heard == b"* OK\r\n")
+
+    def test_manners(self) -> None:
+        """Small writes leave at once, and a silent connection is probed."""
+        sock = self.connected(self.dial("127.0.0.1", self.port)).transport.getHandle()
+        self.assertTrue(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        self.assertTrue(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        self.assertFalse(sock.get_inheritable())
+
+    def test_name(self) -> None:
+        """A name is dialled where it resolves to."""
+        asked = self.dial(NAME, self.port)
+        self.loop.turn()
+        self.assertNoResult(asked)
+        self.assertEqual(self.resolver.asked, [NAME])
+        self.resolver.answer("127.0.0.1")
+        self.connected(asked)
+
+    def test_both_families(self) -> None:
+        """An IPv6 address that refuses is followed by the IPv4 address behind it."""
+        asked = self.dial(NAME, self.port)
+        self.resolver.answer("::1", "127.0.0.1")
+        self.connected(asked)
+        self.accept()
+
+    def test_resolvers_order(self) -> None:
+        """The resolver's first address is taken, whatever its family."""
+        sixth = self.listen(socket.AF_INET6, "::1", self.port)
+        asked = self.dial(NAME, self.port)
+        self.resolver.answer("::1", "127.0.0.1")
+        self.connected(asked)
+        self.accept(sixth)
+        self.assertRaises(BlockingIOError, self.listening.accept)
+
+    def test_refused(self) -> None:
+        """The reason names the address and the kernel's words."""
+        self.listening.close()
+        self.opened = open_descriptors() - self.before
+        asked = self.dial("127.0.0.1", self.port)
+        self.loop.turn()
+        self.assertEqual(self.failed(asked), f"127.0.0.1:{self.port}: Connection refused")
+
+    def test_protocol_that_cannot_be_made(self) -> None:
+        """The connection is given back, and the defect is told."""
+
+        def fail() -> Recorder:
+            raise ZeroDivisionError
+
+        asked = Deferred.fromCoroutine(self.dialer.dial("127.0.0.1", self.port, fail, SECONDS))
+        self.loop.turn()
+        self.failureResultOf(asked, ZeroDivisionError)
+        self.assert_quiet()
+
+    def test_cancelled(self) -> None:
+        """Whoever leaves before the connection stands gives the descriptor back."""
+        asked = self.dial("127.0.0.1", self.port)
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.loop.turn()
+        self.assertEqual(self.made, [])
+        self.assert_quiet()
+
+
+class UnansweredTests(DialerCase):
+    """Nobody answers, or with a refusal alone."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.places: list[str] = []
+        self.codes: dict[str, int] = {}
+        self.at_once: dict[str, int] = {}
+        self.patch(
+            dialer,
+            "_new_socket",
+            lambda is_v6: Unanswered(self.places, self.codes, self.at_once),
+        )
+
+    def named(self, **codes: int) -> Deferred[Recorder]:
+        """Dial a name of three addresses; 0 is silence."""
+        hosts = ("2001:db8::1", "192.0.2.1", "192.0.2.2")
+        self.codes = dict(zip(hosts, codes.values(), strict=True))
+        asked = self.dial(NAME)
+        self.resolver.answer(*hosts)
+        return asked
+
+    def test_address(self) -> None:
+        """One address has all the time there is."""
+        self.codes = {"192.0.2.1": 0}
+        asked = self.dial("192.0.2.1")
+        self.advance(SECONDS - 0.01)
+        self.assertNoResult(asked)
+        self.advance(0.01)
+        self.assertEqual(self.failed(asked), "192.0.2.1:143: no connection within 10.0 s")
+
+    def test_patience(self) -> None:
+        """A silent address costs a moment, the last one has what is left."""
+        asked = self.named(first=0, second=0, third=0)
+        self.advance(PATIENCE_SECONDS - 0.01)
+        self.assertEqual(self.places, ["2001:db8::1"])
+        self.advance(0.01)
+        self.assertEqual(self.places, ["2001:db8::1", "192.0.2.1"])
+        self.advance(PATIENCE_SECONDS)
+        self.assertEqual(self.places, ["2001:db8::1", "192.0.2.1", "192.0.2.2"])
+        self.advance(SECONDS - 2 * PATIENCE_SECONDS - 0.01)
+        self.assertNoResult(asked)
+        self.advance(0.01)
+        self.assertEqual(self.failed(asked), "192.0.2.2:143: no connection within 6.0 s")
+
+    def test_all_refuse(self) -> None:
+        """Refusals cost no time; the last one is told."""
+        asked = self.named(
+            first=errno.ENETUNREACH, second=errno.ECONNREFUSED, third=errno.EHOSTUNREACH
+        )
+        self.loop.turn(10)
+        self.assertEqual(len(self.places), 3)
+        self.assertEqual(self.failed(asked), "192.0.2.2:143: No route to host")
+
+    def test_sixth_protocol(self) -> None:
+        """An IPv6 address is told apart from its port."""
+        self.codes = {"2001:db8::1": errno.ECONNREFUSED}
+        asked = self.dial("2001:db8::1")
+        self.loop.turn()
+        self.assertEqual(self.failed(asked), "[2001:db8::1]:143: Connection refused")
+
+    def test_answer_at_once(self) -> None:
+        """The kernel may know at once that there is no way, or that the connection stands."""
+        self.at_once = {"2001:db8::1": errno.ENETUNREACH, "192.0.2.1": 0}
+        asked = self.dial(NAME)
+        self.resolver.answer("2001:db8::1")
+        self.assertEqual(self.failed(asked), "[2001:db8::1]:143: Network is unreachable")
+        asked = self.dial(NAME)
+        self.resolver.answer("2001:db8::1", "192.0.2.1")
+        protocol = self.successResultOf(asked)
+        self.assertEqual(protocol.story, ["made"])
+        self.assertEqual(self.loop.reactor.getDelayedCalls(), [])
+        protocol.transport.loseConnection()
+        self.loop.turn()
+        self.assertEqual(protocol.story, ["made", "lost"])
+        self.assert_quiet()
+
+    def test_no_address(self) -> None:
+        """A name without an address."""
+        asked = self.dial(NAME)
+        self.resolver.answer()
+        self.assertEqual(self.failed(asked), f"{NAME}:143: the name does not resolve")
+
+    def test_no_name(self) -> None:
+        """What can be no name is not asked for: the resolver would fail where nobody hears it."""
+        for name in ("a..b", "x" * 64 + ".example"):
+            reason = self.failed(self.dial(name))
+            self.assertEqual(reason, f"{name}:143: this is no host name")
+        self.assertEqual(self.resolver.asked, [])
+
+    def test_silent_resolver(self) -> None:
+        """It costs no more than the time; its late answer dials nobody."""
+        asked = self.dial(NAME)
+        self.advance(SECONDS)
+        reason = self.failed(asked)
+        self.assertEqual(reason, f"{NAME}:143: the name was not resolved within 10.0 s")
+        self.resolver.answer("192.0.2.1")
+        self.loop.turn()
+        self.assertEqual(self.places, [])
+
+    def test_slow_resolver(self) -> None:
+        """What the name took is missing for the connection."""
+        asked = self.dial(NAME)
+        self.codes = {"192.0.2.1": 0}
+        self.advance(SECONDS - 1)
+        self.resolver.answer("192.0.2.1")
+        self.advance(0.99)
+        self.assertNoResult(asked)
+        self.advance(0.01)
+        self.failed(asked)
+
+    def test_cancelled(self) -> None:
+        """Whoever leaves is followed by no other attempt, whatever was under way."""
+
+        def nothing() -> None:
+            """Leave at once."""
+
+        def answered() -> None:
+            self.resolver.answer("2001:db8::1", "192.0.2.1")
+
+        def patience_over() -> None:
+            answered()
+            self.advance(PATIENCE_SECONDS)
+
+        self.codes = {"2001:db8::1": 0, "192.0.2.1": 0}
+        steps: tuple[tuple[Callable[[], None], int], ...] = (
+            (nothing, 0),
+            (answered, 1),
+            (patience_over, 2),
+        )
+        for step, attempts in steps:
+            self.places.clear()
+            asked = self.dial(NAME)
+            step()
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+            self.advance(SECONDS)
+            self.assertEqual((len(self.places), self.made), (attempts, []))
+            self.assert_quiet()
+
+    def test_given_up_twice(self) -> None:
+        """An attempt that was given up neither closes nor answers again."""
+        self.codes = {"192.0.2.1": 0}
+        attempt = Attempt(self.loop.poller, "192.0.2.1", 143)
+        attempt.give_up()
+        attempt.give_up()
+        attempt.ready(0)
+        self.assertRaises(Failure, attempt.open, Recorder())
+        self.assert_quiet()
