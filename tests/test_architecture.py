@@ -30,7 +30,12 @@ ROOMS = {
     **dict.fromkeys(PROTOCOLS, Room(3, VALUES | DIALOGUES | {"wire", "sasl", "offer"})),
     "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer"}),
     "tables": Room(5, frozenset({"errors", "route"})),
-    "routing": Room(5, frozenset({"errors", "credentials", "route", "tables.contract"}), WAITING),
+    "destinations": Room(1, frozenset({"patterns", "route"})),
+    "routing": Room(
+        5,
+        frozenset({"errors", "credentials", "route", "destinations", "tables.contract"}),
+        WAITING,
+    ),
     "journal": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "session": Room(5, VALUES | {"journal"}, WAITING),
