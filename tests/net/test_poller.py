@@ -138,3 +138,11 @@ class PollerTests(SynchronousTestCase):
         loop.poller.close()
         self.assertEqual((loop.reactor.readers, loop.poller.fileno()), ([], -1))
         self.assertRaises(OSError, os.fstat, descriptor)
+
+    def test_closed_within_a_round(self) -> None:
+        """What a connection's end sets going may close the poller itself."""
+        loop = Loop()
+        loop.poller.again(loop.poller.close)
+        loop.poller.again(lambda: None)
+        loop.turn()
+        self.assertEqual(loop.poller.fileno(), -1)

@@ -72,7 +72,7 @@ class SplicerTests(JoinedCase):
         world = World(self.reactor, Settings(front=server_tls(self.issued())))
         self.world = world
         joined_client, _ = world.connect()
-        self.patch(Pump, "_begin", fail)
+        self.patch(Joint, "_watch", fail)
         joined_client.say(b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
         self.settle()
         self.assertIsNone(joined_client.lost)
