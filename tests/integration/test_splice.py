@@ -1,4 +1,4 @@
-"""Both engines over real TCP on loopback, driven by the real reactor: resets, halves, stalls."""
+"""Joined connections over real TCP, driven by the real reactor: resets, halves, stalls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
@@ -19,13 +18,14 @@ from twisted.trial.unittest import TestCase
 from mailroute.events import Login
 from mailroute.imap.client import ImapClient
 from mailroute.imap.server import Greeting, ImapServer
+from mailroute.net import sockets
+from mailroute.net.acceptor import Acceptor
 from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.client_peer import ClientPeer
 from mailroute.net.joint import Joint, Totals
-from mailroute.net.kernel import KernelSplice
 from mailroute.net.peer import Peer
 from mailroute.net.pipes import PIPE_OCTETS
-from mailroute.net.pump import Pump
+from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.offer import Policy
 from mailroute.sasl.plain import Plain, password_login
@@ -45,10 +45,24 @@ async def until(condition: Callable[[], object]) -> None:
         await deferLater(reactor, 0.01)
 
 
-class SpliceCase:
-    """Two connections, joined by an engine; both far ends are blocking sockets, in threads."""
+class OnePeer:
+    """Makes the peer of the only connection."""
 
-    engine: type[Joint]
+    def __init__(self, make: Callable[[], Peer]) -> None:
+        self._make = make
+        self.peers: list[Peer] = []
+
+    def buildProtocol(self, address: object) -> Peer:
+        """See IProtocolFactory."""
+        self.peers.append(self._make())
+        return self.peers[-1]
+
+
+class SpliceCase:
+    """Two joined connections; both far ends are blocking sockets, in threads."""
+
+    has_pipes: bool
+    poller: Poller
     splicer: Splicer
     joint: Joint
 
@@ -56,14 +70,16 @@ class SpliceCase:
         return Deferred.fromCoroutine(self._play(scenario))
 
     async def _play(self, scenario: Any) -> None:
-        # From the first time on Twisted keeps a thread, and a descriptor in reserve.
+        # From the first time on Twisted keeps a thread.
         await deferToThread(lambda: None)
-        await reactor.listenTCP(0, Factory(), interface=LOOPBACK).stopListening()
         before = open_descriptors()
+        self.poller = Poller(reactor)
+        self.poller.start()
         self.splicer = Splicer(reactor, 600.0)
-        ports, client, accepted = await self._connection(self._client_peer)
-        more, backend, connected = await self._connection(self._backend_peer)
-        self._choose_engine(accepted, connected)
+        if not self.has_pipes:
+            self.splicer._pool.take = lambda: None  # type: ignore[method-assign]
+        client, accepted = await self._connection(self._client_peer)
+        backend, connected = await self._connection(self._backend_peer)
         joined = Deferred.fromCoroutine(self.splicer.splice(accepted, connected))
         (self.joint,) = self.splicer.joints
         try:
@@ -73,22 +89,21 @@ class SpliceCase:
                 sock.close()
             await until(lambda: not self.splicer.joints)
             self.splicer.close()
-            for port in (*ports, *more):
-                await port.stopListening()
+            self.poller.close()
         await until(lambda: open_descriptors() == before)
 
-    async def _connection(self, make: Callable[[], Peer]) -> tuple[list[Any], socket.socket, Peer]:
-        """A listening port, a socket that has connected to it, and the peer at its other end."""
-        peers: list[Peer] = []
-        factory: Any = Factory.forProtocol(lambda: peers.append(make()) or peers[-1])
-        factory.noisy = False
-        port = reactor.listenTCP(0, factory, interface=LOOPBACK)
-        sock = socket.create_connection((LOOPBACK, port.getHost().port), timeout=PATIENCE_SECONDS)
-        await until(lambda: peers and peers[0].is_connected)
+    async def _connection(self, make: Callable[[], Peer]) -> tuple[socket.socket, Peer]:
+        """A connected socket, and the peer at its other end."""
+        factory = OnePeer(make)
+        acceptor = Acceptor(self.poller, reactor, sockets.bind_tcp(LOOPBACK, 0), factory)
+        place = (LOOPBACK, acceptor.getHost().port)
+        sock = socket.create_connection(place, timeout=PATIENCE_SECONDS)
+        await until(lambda: factory.peers and factory.peers[0].is_connected)
+        acceptor.stop()
         if make == self._client_peer:
             self_greeting = await deferToThread(sock.recv, 4096)
             assert self_greeting.startswith(b"* OK")
-        return [port], sock, peers[0]
+        return sock, factory.peers[0]
 
     def _client_peer(self) -> Peer:
         dialogue = ImapServer(Policy((Plain(),), False, True), False, 3, Greeting())
@@ -97,15 +112,6 @@ class SpliceCase:
     def _backend_peer(self) -> Peer:
         login: Login = password_login(b"a", b"b")
         return BackendPeer(ImapClient(login, False, True), None, False, reactor, 600.0)
-
-    def _choose_engine(self, accepted: Peer, connected: Peer) -> None:
-        def make(client: Peer, backend: Peer) -> Joint:
-            if self.engine is Pump:
-                return Pump(client, backend, reactor, 600.0)
-            pool = self.splicer._pool
-            return KernelSplice(client, backend, reactor, 600.0, pool)
-
-        self.splicer._joint = make  # type: ignore[method-assign]
 
     # -- scenarios -----------------------------------------------------------------------
 
@@ -193,16 +199,16 @@ class SpliceCase:
         return self.play(scenario)
 
 
-class KernelTests(SpliceCase, TestCase):
-    """splice(2)."""
+class PipeTests(SpliceCase, TestCase):
+    """Bulk is moved by splice(2)."""
 
-    engine = KernelSplice
+    has_pipes = True
 
 
-class PumpTests(SpliceCase, TestCase):
-    """Through our memory."""
+class CopyTests(SpliceCase, TestCase):
+    """No pipe is left: everything passes through our memory."""
 
-    engine = Pump
+    has_pipes = False
 
 
 def _send_all(sock: socket.socket, data: bytes) -> None:

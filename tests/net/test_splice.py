@@ -6,6 +6,8 @@ from mailroute.net.joint import Joint
 from tests.support import local_reactor
 from tests.support.joined import LEGS, JoinedCase
 from tests.support.local_reactor import open_descriptors
+from tests.support.peers import Settings, World, plain_message
+from tests.support.secured import server_tls
 
 
 class SplicerTests(JoinedCase):
@@ -49,13 +51,31 @@ class SplicerTests(JoinedCase):
         """A joint that cannot begin closes both connections, and the log has its traceback."""
 
         def fail(_: Joint) -> None:
-            raise RuntimeError("no engine")
+            raise RuntimeError("no watch")
 
         self.patch(Joint, "_watch", fail)
         joined = self.join(False, False)
         self.assertIsNotNone(joined.client.lost)
         self.assertIsNotNone(joined.backend.lost)
-        self.assertIn("no engine", "\n".join(joined.world.lines()))
+        self.assertIn("no watch", "\n".join(joined.world.lines()))
         self.assertEqual(len(joined.world.lines("internal-error")), 1)
         self.assertEqual(joined.world.fields("session")["closed_by"], "internal-error")
+        self.end()
+
+    def test_defect_with_a_clinging_client(self) -> None:
+        """The backend is left at once, even where the client does not go."""
+
+        def fail(joint: Joint) -> None:
+            client.transport.pauseProducing()
+            raise RuntimeError("no watch")
+
+        self.world = world = World(self.reactor, Settings(front=server_tls(self.issued())))
+        client, _ = world.connect()
+        self.patch(Joint, "_watch", fail)
+        client.say(b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
+        self.settle()
+        self.assertIsNone(client.lost)
+        self.assertIsNotNone(world.east.last.lost)
+        client.reset()
+        self.settle()
         self.end()
