@@ -10,6 +10,7 @@ from twisted.internet.task import deferLater
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.config import model
 from mailroute.credentials import Credentials, Identity
+from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits
@@ -19,7 +20,7 @@ from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
-from mailroute.routing import Destination, Router, RoutingPolicy
+from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl import plain
 from mailroute.sasl.registry import MECHANISMS
 from mailroute.server_dialogue import ServerDialogue
@@ -46,7 +47,7 @@ def make_source(configuration: model.Configuration, reactor: Any) -> Source:
         return make_sql_table(settings, reactor)
     if mapping.file is None:
         raise ConfigurationError(["mapping.source: neither sql nor file is configured"])
-    return FileTable(mapping.file.path, configuration.destinations)
+    return FileTable(mapping.file.path, make_destinations(configuration))
 
 
 def make_cache(configuration: model.Configuration, source: Source, reactor: Any) -> CachedTable:
@@ -74,8 +75,13 @@ def make_router(configuration: model.Configuration, table: CachedTable, reactor:
         extension_delimiter=routing.extension_delimiter,
         lookup_timeout_seconds=mapping.lookup_timeout_seconds,
     )
-    destinations = {name: _destination(d) for name, d in configuration.destinations.items()}
-    return Router(table, destinations, policy, reactor)
+    return Router(table, make_destinations(configuration), policy, reactor)
+
+
+def make_destinations(configuration: model.Configuration) -> Destinations:
+    """What a looked-up value can mean."""
+    declared = {name: _destination(d) for name, d in configuration.destinations.items()}
+    return Destinations(declared, configuration.routing.address_destination)
 
 
 def make_server_tls(configuration: model.Configuration) -> ServerTLS | None:
@@ -103,7 +109,8 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     contexts = BackendContexts()
     for name, destination in configuration.destinations.items():
         try:
-            contexts.side(_trust(destination), destination.hosts[0])
+            # Whether a file can be read does not depend on the label of a pattern.
+            contexts.side(_trust(destination), destination.hosts[0].replace(LABEL, "1"))
         except Failure as failure:
             complaints.append(f"destination.{name}: {failure.reason}")
     return complaints

@@ -7,10 +7,9 @@ Failure; nothing is logged here.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -18,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
 from mailroute.credentials import Identity
+from mailroute.destinations import Destination, is_host, redirected
 from mailroute.errors import Failure, FailureKind, LookupFailed
 from mailroute.route import Backend, Origin, Route, TLSMode
 from mailroute.tables.contract import Key, Row, Table
@@ -26,8 +26,6 @@ NAME_LIMIT_OCTETS = 512
 
 # C0, DEL, C1, and surrogates, which no UTF-8 has.
 _UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
-_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
 _NAMES_SHOWN = 10
 
 T = TypeVar("T")
@@ -60,15 +58,14 @@ class RevalidatingTable(Table, Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A backend by its name in the configuration, for each protocol that it serves."""
+class Directory(Protocol):
+    """The destinations by what names them."""
 
-    name: str
-    endpoints: Mapping[str, Backend]
-    hide_auth_errors: bool = False
-    allow_row_tls_name: bool = False
-    """Whether a row's ``tls_name`` may say what name the certificate must have."""
+    def get(self, name: str, /) -> Destination | None:
+        """Return the destination that a looked-up value means."""
+
+    def __iter__(self) -> Iterator[str]:
+        """The declared names, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class Router:
     def __init__(
         self,
         table: Table,
-        destinations: Mapping[str, Destination],
+        destinations: Directory,
         policy: RoutingPolicy,
         clock: Clock,
     ) -> None:
@@ -248,11 +245,10 @@ def _adapted(key: Key, row: Row, destination: Destination) -> Route:
     columns = {name: value for name, value in row.columns.items() if value}
     backend = destination.endpoints[key.protocol]
     if host := columns.get("host"):
-        if not _is_host(host):
+        if not is_host(host):
             raise _unroutable(key, f"the row's host {host!r} is no host name or address")
-        # The row says where to dial, never whom to trust: the name stays the configured one.
-        trust = replace(backend.trust, server_name=backend.trust.server_name or backend.hosts[0])
-        backend = replace(backend, hosts=(host,), trust=trust)
+        # The row says where to dial, never whom to trust.
+        backend = redirected(backend, host)
     if port := columns.get("port"):
         if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
             raise _unroutable(key, f"the row's port {port!r} is no port")
@@ -260,7 +256,7 @@ def _adapted(key: Key, row: Row, destination: Destination) -> Route:
     if mode := columns.get("tls"):
         backend = replace(backend, tls=_strengthened(key, mode, backend.tls))
     if destination.allow_row_tls_name and (name := columns.get("tls_name")):
-        if not _is_host(name):
+        if not is_host(name):
             raise _unroutable(key, f"the row's tls_name {name!r} is no host name or address")
         backend = replace(backend, trust=replace(backend.trust, server_name=name))
     login_name = columns.get("username")
@@ -287,19 +283,6 @@ def _strengthened(key: Key, word: str, configured: TLSMode) -> TLSMode:
     return modes[word]
 
 
-def _is_host(value: str) -> bool:
-    if _HOST_NAME.fullmatch(value):
-        return True
-    # ipaddress takes anything at all for a scope's name.
-    if not _ADDRESS.fullmatch(value):
-        return False
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
-
-
 def _fault_of_name(name: str) -> str | None:
     if not name:
         return "is empty"
@@ -318,6 +301,7 @@ def _unroutable(key: Key, why: str) -> Failure:
     return Failure(FailureKind.DESTINATION_UNKNOWN, f"{key.identifier!r} has no route: {why}")
 
 
-def _listed(names: Mapping[str, object]) -> str:
-    shown = sorted(names)[:_NAMES_SHOWN]
-    return (", ".join(shown) or "none") + (", ..." if len(names) > _NAMES_SHOWN else "")
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    shown = ", ".join(ordered[:_NAMES_SHOWN])
+    return (shown or "none") + (", ..." if len(ordered) > _NAMES_SHOWN else "")

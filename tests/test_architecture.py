@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import architecture
 from tests.support.architecture import ANY, Module, Room
 
-VALUES = frozenset({"errors", "credentials", "route", "events"})
+VALUES = frozenset({"errors", "credentials", "route", "events", "patterns"})
 DIALOGUES = frozenset({"dialogue", "server_dialogue", "client_dialogue"})
 PROTOCOLS = frozenset({"imap", "pop3", "smtp", "managesieve"})
 WAITING = frozenset({"twisted.internet.defer", "twisted.logger"})
@@ -30,7 +30,12 @@ ROOMS = {
     **dict.fromkeys(PROTOCOLS, Room(3, VALUES | DIALOGUES | {"wire", "sasl", "offer"})),
     "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer"}),
     "tables": Room(5, frozenset({"errors", "route"})),
-    "routing": Room(5, frozenset({"errors", "credentials", "route", "tables.contract"}), WAITING),
+    "destinations": Room(1, frozenset({"patterns", "route"})),
+    "routing": Room(
+        5,
+        frozenset({"errors", "credentials", "route", "destinations", "tables.contract"}),
+        WAITING,
+    ),
     "journal": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "session": Room(5, VALUES | {"journal"}, WAITING),
@@ -41,7 +46,7 @@ ROOMS = {
         ("tap", "cli", "service", "composition", "observers", "privileges", "demo"), _TOP
     ),
     # Imported by floor 8 alone: no other room lists it.
-    "config": Room(0, frozenset({"errors"})),
+    "config": Room(0, frozenset({"errors", "patterns"})),
 }
 
 # Tables that wait for something outside the process, and what they wait with.
@@ -50,6 +55,7 @@ TWISTED_TABLES = frozenset(
     for name in (
         "blocking",
         "cached",
+        "colon_file",
         "deadline",
         "mysql",
         "postgres",

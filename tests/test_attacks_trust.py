@@ -8,11 +8,12 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure as Caught
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailroute.destinations import Destination
 from mailroute.errors import Failure
 from mailroute.net.tls import BackendContexts
 from mailroute.protocols import PROTOCOLS
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
-from mailroute.routing import Destination, Router, RoutingPolicy
+from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.plain import password_login
 from mailroute.tables.contract import Row
 from tests.support.attackers import (

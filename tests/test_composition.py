@@ -19,7 +19,7 @@ from mailroute.route import Backend, Origin, Route, TLSMode, Trust
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
-from tests.config.reading import ConfigurationCase
+from tests.config.reading import SECTIONS, ConfigurationCase
 from tests.support.dialogues import written
 from tests.support.pairs import oauthbearer, password
 
@@ -50,6 +50,45 @@ class CompositionCase(ConfigurationCase):
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
         raise AssertionError("the file's answer is there at once")
+
+
+SHARDS = (
+    '[destination."shard-*"]\nhost = "{1}.example.org"\n'
+    '[destination."shard-*".protocol.imap]\nport = 993\ntls = "implicit"\n'
+)
+
+
+class DestinationTests(CompositionCase):
+    """What the mapping's values mean."""
+
+    def test_pattern(self) -> None:
+        """A value that fits a pattern is a destination of its own."""
+        self.write("routes", "")
+        both = SECTIONS["destination"] + SHARDS
+        configuration = self.read_sections(mapping=FILE, destination=both)
+        self.write("routes", "bob shard-b7\n")
+        self.assertEqual(composition.check_trust(configuration), [])
+        table = composition.make_source(configuration, Clock())
+        router = composition.make_router(configuration, cast(Any, table), Clock())
+        route = self.successResultOf(Deferred.fromCoroutine(router.route(Identity("bob"), ORIGIN)))
+        self.assertEqual(route.destination, "shard-b7")
+        self.assertEqual(route.backend.hosts, ("b7.example.org",))
+
+    def test_address(self) -> None:
+        """A value that is an address is served by the destination for addresses."""
+        self.write("routes", "bob 192.0.2.5:1143\n")
+        configuration = self.read_sections(
+            mapping=FILE, routing='[routing]\naddress_destination = "east"\n'
+        )
+        directory = composition.make_destinations(configuration)
+        found = directory.get("192.0.2.5:1143")
+        assert found is not None
+        backend = found.endpoints["imap"]
+        self.assertEqual((backend.hosts, backend.port), (("192.0.2.5",), 1143))
+        self.assertEqual(backend.trust.server_name, "east.example.org")
+        self.assertIsNone(
+            composition.make_destinations(self.read_sections(mapping=FILE)).get("192.0.2.5:1143")
+        )
 
 
 class TableTests(CompositionCase):

@@ -14,9 +14,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.credentials import Identity
+from mailroute.destinations import Destination
 from mailroute.errors import Failure, FailureKind, LookupFailed
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
-from mailroute.routing import Destination, Router, RoutingPolicy, mailbox_owner, normalize
+from mailroute.routing import Router, RoutingPolicy, mailbox_owner, normalize
 from mailroute.tables.contract import Row, Table
 from tests.support.tables import MemoryTable, SlowTable
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
+from mailroute.config.destinations import declared_for
 from mailroute.config.document import Document
 from mailroute.config.model import (
     Bind,
@@ -13,6 +14,7 @@ from mailroute.config.model import (
     LookupSettings,
     Routing,
 )
+from mailroute.config.tables import unknown_table
 
 
 def check_listeners(
@@ -71,12 +73,13 @@ def check_routing(
 ) -> None:
     """The default destination exists where it is named and where it is needed."""
     default = routing.default_destination if routing is not None else None
-    if default is not None and default not in declared:
-        known = ", ".join(sorted(declared)) or "none"
-        document.complain(
-            ("routing", "default_destination"),
-            f"there is no destination {default!r}; declared: {known}",
-        )
+    address = routing.address_destination if routing is not None else None
+    for key, named in (("default_destination", default), ("address_destination", address)):
+        if named is not None and declared_for(named, declared) is None:
+            known = ", ".join(sorted(declared)) or "none"
+            document.complain(
+                ("routing", key), f"there is no destination {named!r}; declared: {known}"
+            )
     if not declared:
         document.complain(("destination",), "there is no destination: no login could succeed")
     users = {
@@ -89,6 +92,14 @@ def check_routing(
             document.complain(place, '"default" needs routing.default_destination')
 
 
+def check_mapping_table(
+    mapping: LookupSettings | None, names: frozenset[str], document: Document
+) -> None:
+    """The table that is the mapping exists."""
+    if mapping is not None and mapping.table is not None and mapping.table not in names:
+        document.complain(("mapping", "table", "name"), unknown_table(mapping.table, names))
+
+
 def check_protocols(
     listeners: tuple[Listener, ...],
     destinations: Mapping[str, Destination],
@@ -97,10 +108,11 @@ def check_protocols(
 ) -> None:
     """Name the listeners whose logins would find no backend of their protocol."""
     default = routing.default_destination if routing is not None else None
+    home_name = declared_for(default or "", destinations)
     for listener in listeners:
         place = ("listener", listener.name, "protocol")
         protocol = listener.protocol
         if not any(protocol in d.endpoints for d in destinations.values()):
             document.warn(place, f"no destination serves {protocol}: every login will fail")
-        elif (home := destinations.get(default or "")) and protocol not in home.endpoints:
+        elif (home := destinations.get(home_name or "")) and protocol not in home.endpoints:
             document.warn(place, f"the default destination {default!r} does not serve {protocol}")

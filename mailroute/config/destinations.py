@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mailroute.config import values
-from mailroute.config.document import Document
+from mailroute.config.document import Document, Surroundings
 from mailroute.config.listeners import PROTOCOLS, PROTOCOLS_LATER, TLS_MODES
 from mailroute.config.model import Destination, Endpoint
 from mailroute.config.positions import KeyPath
@@ -14,11 +15,13 @@ from mailroute.config.schema import (
     NOT_YET,
     REQUIRED,
     Key,
+    Parser,
     Section,
     as_table,
     complain_unknown,
     named_tables,
 )
+from mailroute.patterns import is_pattern, label_of
 
 _TLS_KEYS = (
     Key(
@@ -76,6 +79,25 @@ SECTION = Section(
     http_only=("forwarded",),
 )
 
+
+def _host_of_label(raw: object, surroundings: Surroundings) -> str:
+    """A host in which ``{1}`` stands for the label."""
+    text = values.text(raw, surroundings)
+    values.host(text.replace("{1}", "1"), surroundings)
+    return text
+
+
+_OF_LABELS: Mapping[str, Parser] = {
+    "host": _host_of_label,
+    "hosts": values.list_of(_host_of_label, least=1),
+    "tls_server_name": _host_of_label,
+}
+
+PATTERN_SECTION = replace(
+    SECTION,
+    keys=tuple(replace(key, parse=_OF_LABELS.get(key.name, key.parse)) for key in SECTION.keys),
+)
+
 ENDPOINT_SECTION = Section(
     "destination.*.protocol.*",
     "Where the backend serves one protocol: imap, pop3 or submission.",
@@ -91,10 +113,11 @@ def read_destinations(raw: object, document: Document) -> dict[str, Destination]
     """Read ``[destination.*]``, those that can be built."""
     destinations = {}
     for name, path, table in named_tables(raw, ("destination",), document):
-        if "*" in name:
-            document.complain(path, f"a pattern of names is {NOT_YET}")
+        if name.count("*") > 1:
+            document.complain(path, "a name has at most one *, which stands for one label")
             continue
-        settings = SECTION.read(table, path, document)
+        section = PATTERN_SECTION if is_pattern(name) else SECTION
+        settings = section.read(table, path, document)
         endpoints = _read_endpoints(table.get("protocol", {}), (*path, "protocol"), document)
         if settings is None:
             continue
@@ -103,6 +126,15 @@ def read_destinations(raw: object, document: Document) -> dict[str, Destination]
         _check_tls(destination, path, document)
         destinations[name] = destination
     return destinations
+
+
+def declared_for(name: str, declared: Iterable[str]) -> str | None:
+    """Return the declared name, or the pattern, that serves ``name``."""
+    names = tuple(declared)
+    if name in names:
+        return None if is_pattern(name) else name
+    fitting = (pattern for pattern in names if is_pattern(pattern) and label_of(pattern, name))
+    return next(fitting, None)
 
 
 def _hosts(

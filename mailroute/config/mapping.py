@@ -11,10 +11,14 @@ from urllib.parse import quote
 
 from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
-from mailroute.config.model import FileMapping, LookupSettings, Secret, SqlMapping
-from mailroute.config.schema import NOT_YET, REQUIRED, Key, Section
+from mailroute.config.hidden import Secret
+from mailroute.config.model import FileMapping, LookupSettings, SqlMapping
+from mailroute.config.schema import REQUIRED, Key, Section
 from mailroute.config.secrets import is_inline, secret
+from mailroute.config.table_model import RedisSettings
 
+SOURCES = ("sql", "file", "redis", "table")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _SCHEMES = ("postgres", "postgresql", "mysql", "sqlite")
 _KEY_PART = re.compile(r"\{(user|local|domain|ext)\}")
 
@@ -38,6 +42,14 @@ def _database_url(raw: object, surroundings: Surroundings) -> Secret:
     return Secret(f"sqlite://{absolute}{mark}{options}")
 
 
+def _redis_url(raw: object, surroundings: Surroundings) -> Secret:
+    """A Redis URL, which may hold a password."""
+    url = secret(raw, surroundings)
+    if not url.reveal().startswith(_REDIS_SCHEMES):
+        raise ValueError(f"the URL must begin with {', '.join(_REDIS_SCHEMES)}")
+    return url
+
+
 def _usable_template(template: str) -> str | None:
     rest = _KEY_PART.sub("", template)
     if template and "{" not in rest and "}" not in rest:
@@ -58,9 +70,9 @@ SQL_SECTION = Section(
             ["{user}"],
             "Keys tried in order: {user}, {local}, {domain}, {ext}, literal text.",
         ),
-        Key("upsert_query", values.anything, None, "Statement that sets a row.", built=False),
-        Key("delete_query", values.anything, None, "Statement that removes a row.", built=False),
-        Key("list_query", values.anything, None, "Query that returns all rows.", built=False),
+        Key("upsert_query", values.words, None, "Statement that sets $1 to the destination $2."),
+        Key("delete_query", values.words, None, "Statement that removes $1."),
+        Key("list_query", values.words, None, "Query of all identifiers and destinations."),
     ),
 )
 
@@ -70,15 +82,31 @@ FILE_SECTION = Section(
     (Key("path", values.readable_file, REQUIRED, "File with lines `identifier destination`."),),
 )
 
+REDIS_SECTION = Section(
+    "mapping.redis",
+    "Lookups in a Redis server: the value of the prefix with the account behind it.",
+    (
+        Key("url", _redis_url, REQUIRED, "redis://host, rediss://host or unix:///path; a secret."),
+        Key("key_prefix", values.text, "route:", "What stands before each key."),
+        Key("pool_size", values.whole_number(1, 1000), 16, "Connections to the server."),
+    ),
+)
+
+TABLE_SECTION = Section(
+    "mapping.table",
+    "Lookups in a table of this file.",
+    (Key("name", values.text, REQUIRED, "The name of the table: [table.NAME]."),),
+)
+
 SECTION = Section(
     "mapping",
     "Where accounts are looked up.",
     (
         Key(
             "source",
-            values.choice("sql", "file", later=("redis", "table")),
+            values.choice(*SOURCES),
             REQUIRED,
-            "sql or file.",
+            "sql, file, redis or table.",
         ),
         Key(
             "normalize",
@@ -127,7 +155,7 @@ SECTION = Section(
             "The table fails: a temporary failure, or the default destination (dangerous).",
         ),
     ),
-    tables=("sql", "file", "redis", "table"),
+    tables=SOURCES,
 )
 
 
@@ -135,45 +163,44 @@ def read_mapping(raw: object, document: Document) -> LookupSettings | None:
     """Read ``[mapping]`` with the table that its source needs."""
     settings = SECTION.read(raw, ("mapping",), document)
     tables: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
-    for later in ("redis", "table"):
-        if tables.get(later):
-            document.complain(("mapping", later), NOT_YET)
     source = tables.get("source")
-    sql = _read_sql(tables, source == "sql", document)
-    file = _read_file(tables, source == "file", document)
-    if settings is None or (sql is None and file is None):
+    if source not in SOURCES:
         return None
-    return LookupSettings(**settings, sql=sql, file=file)
-
-
-def _read_sql(tables: Mapping[str, Any], wanted: bool, document: Document) -> SqlMapping | None:
-    path = ("mapping", "sql")
-    if not wanted:
-        _name_idle(tables, path, document)
+    for idle in SOURCES:
+        if idle != source and idle in tables:
+            document.warn(("mapping", idle), f'not used: mapping.source is "{source}"')
+    path = ("mapping", source)
+    given = tables.get(source, {})
+    inside = _INSIDE[source].read(given, path, document)
+    if settings is None or inside is None:
         return None
-    raw = tables.get("sql", {})
-    settings = SQL_SECTION.read(raw, path, document)
-    if settings is None:
-        return None
-    _warn_of_open_password(raw["url"], settings["url"], document)
-    return SqlMapping(**settings)
+    if "url" in inside:
+        _warn_of_open_password(given["url"], inside["url"], path, document)
+    chosen: dict[str, Any] = {"sql": None, "file": None, source: _built(source, inside)}
+    return LookupSettings(**settings, **chosen)
 
 
-def _read_file(tables: Mapping[str, Any], wanted: bool, document: Document) -> FileMapping | None:
-    path = ("mapping", "file")
-    if not wanted:
-        _name_idle(tables, path, document)
-        return None
-    settings = FILE_SECTION.read(tables.get("file", {}), path, document)
-    return None if settings is None else FileMapping(**settings)
+_INSIDE = {
+    "sql": SQL_SECTION,
+    "file": FILE_SECTION,
+    "redis": REDIS_SECTION,
+    "table": TABLE_SECTION,
+}
 
 
-def _name_idle(tables: Mapping[str, Any], path: tuple[str, str], document: Document) -> None:
-    if path[1] in tables and tables.get("source") in ("sql", "file"):
-        document.warn(path, f'not used: mapping.source is "{tables["source"]}"')
+def _built(source: str, inside: dict[str, Any]) -> SqlMapping | FileMapping | RedisSettings | str:
+    if source == "sql":
+        return SqlMapping(**inside)
+    if source == "file":
+        return FileMapping(**inside)
+    if source == "redis":
+        return RedisSettings(**inside)
+    return str(inside["name"])
 
 
-def _warn_of_open_password(raw: object, url: Secret, document: Document) -> None:
+def _warn_of_open_password(
+    raw: object, url: Secret, path: tuple[str, str], document: Document
+) -> None:
     text = url.reveal()
     authority = text.partition("://")[2].rpartition("@")[0]
     has_password = ":" in authority or re.search(r"[?&]password=.", text) is not None
@@ -185,6 +212,6 @@ def _warn_of_open_password(raw: object, url: Secret, document: Document) -> None
         return
     if mode & stat.S_IROTH:
         document.warn(
-            ("mapping", "sql", "url"),
+            (*path, "url"),
             f"everybody on this machine can read this password: chmod o-r {document.path}",
         )

@@ -7,21 +7,12 @@ them into the types of the rooms that it builds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mailroute.config.hidden import Secret
+from mailroute.config.table_model import RedisSettings, TableSettings
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
-    """A text that no ``repr``, log or traceback shows."""
-
-    _value: str
-
-    def reveal(self) -> str:
-        """Return the text, for the one place that has to send it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
+__all__ = ["Secret"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +108,7 @@ class Routing:
     undeclared: str
     """tempfail, default"""
     extension_delimiter: str
+    address_destination: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +120,9 @@ class SqlMapping:
     query: str
     pool_size: int
     keys: tuple[str, ...]
+    upsert_query: str | None = None
+    delete_query: str | None = None
+    list_query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +134,10 @@ class FileMapping:
 
 @dataclass(frozen=True, slots=True)
 class LookupSettings:
-    """``[mapping]``; exactly one of ``sql`` and ``file`` is set, as ``source`` says."""
+    """``[mapping]``; exactly one of ``sql file redis table`` is set, as ``source`` says."""
 
     source: str
-    """sql, file"""
+    """sql, file, redis, table"""
     normalize: str
     """none, lowercase"""
     positive_ttl_seconds: float
@@ -154,6 +149,9 @@ class LookupSettings:
     """tempfail, default"""
     sql: SqlMapping | None
     file: FileMapping | None
+    redis: RedisSettings | None = None
+    table: str | None = None
+    """The name of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +205,5 @@ class Configuration:
     capabilities: Mapping[str, Capabilities]
     """For each of imap, pop3 and submission."""
     warnings: tuple[str, ...]
+    tables: Mapping[str, TableSettings] = field(default_factory=dict)
+    """By name; what chains name is among them."""

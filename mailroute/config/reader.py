@@ -15,6 +15,7 @@ from mailroute.config import (
     mapping,
     routes,
     server,
+    tables,
     tls,
     values,
 )
@@ -28,13 +29,15 @@ ROOT = Section(
     "",
     "The whole file.",
     (
-        Key("table", values.anything, {}, "Tables to look up in.", built=False),
         Key("oauth", values.anything, {}, "What is read from tokens.", built=False),
         Key("limits", values.anything, {}, "Limits by address and user.", built=False),
         Key("admin", values.anything, {}, "The management interface.", built=False),
         Key("serve", values.anything, {}, "What else is served.", built=False),
     ),
-    tables=("server", "listener", "destination", "routing", "mapping", "tls", "capabilities"),
+    tables=(
+        *("server", "listener", "destination", "routing", "mapping", "table", "tls"),
+        "capabilities",
+    ),
     http_only=("http",),
 )
 
@@ -47,6 +50,9 @@ SECTIONS: tuple[Section, ...] = (
     mapping.SECTION,
     mapping.SQL_SECTION,
     mapping.FILE_SECTION,
+    mapping.REDIS_SECTION,
+    mapping.TABLE_SECTION,
+    *tables.SECTIONS.values(),
     tls.CERTIFICATE_SECTION,
     tls.PROTOCOLS_SECTION,
     *capabilities.SECTIONS.values(),
@@ -95,11 +101,13 @@ def _read_tree(tree: dict[str, Any], document: Document) -> Configuration | None
     backends = destinations.read_destinations(tree.get("destination", {}), document)
     routing = routes.read_routing(tree.get("routing", {}), document)
     lookup = mapping.read_mapping(tree.get("mapping", {}), document)
+    named = tables.read_tables(tree.get("table", {}), document)
     certificates, protocols = tls.read_tls(tree.get("tls", {}), document)
     offers = capabilities.read_capabilities(tree.get("capabilities", {}), document)
     checks.check_listeners(places, _names_certificate(tree), offers, document)
     checks.check_capabilities(offers, document)
     checks.check_routing(routing, lookup, backends.keys(), document)
+    checks.check_mapping_table(lookup, _names(tree, "table"), document)
     checks.check_protocols(places, backends, routing, document)
     if process is None or routing is None or lookup is None or protocols is None:
         return None
@@ -114,7 +122,14 @@ def _read_tree(tree: dict[str, Any], document: Document) -> Configuration | None
         tls_protocols=protocols,
         capabilities=offers,
         warnings=document.warnings,
+        tables=named,
     )
+
+
+def _names(tree: Mapping[str, Any], section: str) -> frozenset[str]:
+    """The names in a section, be they of tables with faults of their own."""
+    given = tree.get(section)
+    return frozenset(given) if isinstance(given, dict) else frozenset()
 
 
 def _names_certificate(tree: Mapping[str, Any]) -> bool:

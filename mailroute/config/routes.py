@@ -57,8 +57,7 @@ SECTION = Section(
             "address_destination",
             values.text,
             None,
-            "Destination that serves looked-up addresses.",
-            built=False,
+            "Destination whose ports, TLS and policies serve looked-up addresses.",
         ),
     ),
 )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from mailroute.config.document import Surroundings
-from mailroute.config.model import Secret
+from mailroute.config.hidden import Secret
 from mailroute.config.values import readable_file
 
 _FORMS = '{ file = "path" }, { env = "NAME" } or { credential = "name" }'

@@ -2,9 +2,17 @@
 
 ``contract``      Key, Row and the Table protocol: found, absent and failed are three answers
 ``string_table``  tables from text to texts (``[table.NAME]``), and one of them as the mapping
+``static`` ``colon_file`` ``regexp`` ``chain`` ``identity`` ``dummy`` ``email_localpart``
+``email_with_domain``
+                  the kinds of such tables, one file each
 ``cached``        a table in front of a table: remembers, asks once, serves through outages
 ``file``          a text file, read whole
 ``sql``           makes the SQL table that a URL asks for: ``sqlite``, ``mysql``, ``postgres``
+
+Below the file tables:
+
+``colon_lines``   what stands in a file of ``key: value`` lines
+``rewriting``     changes a file whole or not at all
 
 Below the SQL tables:
 

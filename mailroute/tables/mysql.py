@@ -50,8 +50,8 @@ class MysqlTable(SqlTable):
         """Raises ConfigurationError for a bad query, template or TLS file."""
         super().__init__(settings, reactor)
         self._place = target.socket or f"{target.host}:{target.port}"
-        self._arguments = _arguments(target, settings.lookup_timeout)
-        driver = Driver("pymysql", self._arguments, _usable, self._opened)
+        self._arguments = connection_arguments(target, settings.lookup_timeout)
+        driver = Driver("pymysql", self._arguments, usable, self._opened)
         self._pool = BlockingPool(driver, settings.pool_size, reactor)
 
     @property
@@ -112,7 +112,8 @@ class MysqlTable(SqlTable):
         return None
 
 
-def _arguments(target: MysqlTarget, lookup_seconds: float) -> dict[str, Any]:
+def connection_arguments(target: MysqlTarget, lookup_seconds: float) -> dict[str, Any]:
+    """The arguments of ``pymysql.connect``.  Raises ConfigurationError for a bad TLS file."""
     return {
         "host": target.host,
         "port": target.port,
@@ -168,7 +169,8 @@ def _tls(target: MysqlTarget) -> dict[str, Any]:
     return {"ssl": context}
 
 
-def _usable(connection: Any) -> bool:
+def usable(connection: Any) -> bool:
+    """Whether an open connection can still be asked."""
     try:
         connection.ping(reconnect=False)
     except (pymysql.MySQLError, OSError):

@@ -40,7 +40,7 @@ class PostgresTable(SqlTable):
         """Raises ConfigurationError for a query or a template that cannot be read."""
         super().__init__(settings, reactor)
         self._target = target
-        self._parameters = _parameters(target.parameters, settings.lookup_timeout)
+        self._parameters = connection_parameters(target.parameters, settings.lookup_timeout)
         self._pool = PostgresPool(target.hosts, self._parameters, settings.pool_size, reactor)
 
     @property
@@ -92,7 +92,7 @@ class PostgresTable(SqlTable):
         return None
 
 
-def _parameters(given: Mapping[str, str], lookup_seconds: float) -> dict[str, Any]:
+def connection_parameters(given: Mapping[str, str], lookup_seconds: float) -> dict[str, Any]:
     """libpq's parameters: our defaults, the URL's own, and what has to be."""
     milliseconds = math.ceil(lookup_seconds * 1000)
     defaults: dict[str, Any] = {

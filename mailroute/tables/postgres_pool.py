@@ -7,7 +7,7 @@ hangs.  For the same reason no Deferred of txpostgres leaves this module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg2
@@ -90,22 +90,27 @@ class PostgresPool:
     async def first_row(
         self, sql: str, parameters: tuple[str, ...], until: float
     ) -> FirstRow | None:
-        """Return the first row.
+        """Return the first row.  Raises what ``ask`` raises."""
+        return await self.ask(lambda connection: connection.first_row(sql, parameters), until)
 
-        Raises LookupFailed, at ``until`` at the latest, and what psycopg2 says of the query.
+    async def ask(self, question: Callable[[Connection], Deferred[T]], until: float) -> T:
+        """Put a question to a connection; its Deferred is never cancelled.
+
+        It is asked a second time, of another connection, where the first one was dead.  Raises
+        LookupFailed, at ``until`` at the latest, and what psycopg2 says of the query.
         """
         await self._slots.acquire(until)
         try:
             connection = self._unused()
             if connection is not None:
                 try:
-                    return await self._ask(connection, sql, parameters, until)
+                    return await self._ask(connection, question, until)
                 except ConnectionGone:
                     # The server was restarted since: the question is asked once more.
                     self._forget_idle()
             connection = await self._connected(until)
             try:
-                return await self._ask(connection, sql, parameters, until)
+                return await self._ask(connection, question, until)
             except ConnectionGone as error:
                 raise LookupFailed(f"the connection was lost: {error}") from None
         finally:
@@ -136,11 +141,13 @@ class PostgresPool:
         connection.close()
 
     async def _ask(
-        self, connection: Connection, sql: str, parameters: tuple[str, ...], until: float
-    ) -> FirstRow | None:
+        self,
+        connection: Connection,
+        question: Callable[[Connection], Deferred[T]],
+        until: float,
+    ) -> T:
         try:
-            answer = connection.first_row(sql, parameters)
-            row = await self._guarded(connection, answer, until)
+            answer = await self._guarded(connection, question(connection), until)
         except TimeoutError:
             # The others lead to the same server: better to connect anew.
             self._forget_idle()
@@ -158,7 +165,7 @@ class PostgresPool:
             self._discard(connection)
             raise
         self._idle.append(connection)
-        return row
+        return answer
 
     async def _connected(self, until: float) -> Connection:
         """Open a connection to the first candidate that answers, the last good one first."""

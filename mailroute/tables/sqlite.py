@@ -46,25 +46,25 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class SqliteTable(SqlTable):
-    """A table in an SQLite file."""
+class SqliteFile:
+    """How a file is opened: read-only, never made, and opened anew when it was replaced."""
 
-    dialect = Dialect.SQLITE
+    def __init__(self, path: str) -> None:
+        self.path = path
 
-    def __init__(self, target: SqliteTarget, settings: SqlSettings, reactor: Reactor) -> None:
-        """Raises ConfigurationError for a query or a template that cannot be read."""
-        super().__init__(settings, reactor)
-        self._path = target.path
-        driver = Driver("sqlite3", self._arguments(settings.lookup_timeout), self._usable, _opened)
-        self._pool = BlockingPool(driver, min(MAX_THREADS, settings.pool_size), reactor)
+    def driver(self, busy_seconds: float) -> Driver:
+        """How the threads of a pool open it; they wait so long for a lock."""
+        return Driver("sqlite3", self.arguments(busy_seconds), self._usable, _opened)
 
-    def _arguments(self, busy_seconds: float) -> dict[str, Any]:
+    def arguments(self, busy_seconds: float) -> dict[str, Any]:
+        """The arguments of ``sqlite3.connect``."""
+
         def factory(*args: Any, **kwargs: Any) -> _FileConnection:
-            return _FileConnection(*args, path=self._path, **kwargs)
+            return _FileConnection(*args, path=self.path, **kwargs)
 
         return {
             # Never mode=rwc, sqlite3's own: it makes an empty file of a missing one.
-            "database": f"file:{quote(self._path)}?mode=ro",
+            "database": f"file:{quote(self.path)}?mode=ro",
             "uri": True,
             "timeout": busy_seconds,
             "isolation_level": None,
@@ -73,10 +73,23 @@ class SqliteTable(SqlTable):
         }
 
     def _usable(self, connection: _FileConnection) -> bool:
-        found = _identity(self._path)
+        found = _identity(self.path)
         if found is None:
-            raise LookupFailed(f"the SQLite file {self._path} cannot be found")
+            raise LookupFailed(f"the SQLite file {self.path} cannot be found")
         return found == connection.opened_file
+
+
+class SqliteTable(SqlTable):
+    """A table in an SQLite file."""
+
+    dialect = Dialect.SQLITE
+
+    def __init__(self, target: SqliteTarget, settings: SqlSettings, reactor: Reactor) -> None:
+        """Raises ConfigurationError for a query or a template that cannot be read."""
+        super().__init__(settings, reactor)
+        self._file = SqliteFile(target.path)
+        driver = self._file.driver(settings.lookup_timeout)
+        self._pool = BlockingPool(driver, min(MAX_THREADS, settings.pool_size), reactor)
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -88,19 +101,17 @@ class SqliteTable(SqlTable):
 
     async def _ask(self, parameters: tuple[str, ...], until: float) -> FirstRow | None:
         def job(connection: sqlite3.Connection, deadline: float) -> FirstRow | None:
-            connection.set_progress_handler(
-                lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS
-            )
+            end_in_time(connection, deadline)
             return _first_row(connection.execute(self.statement.sql, parameters))
 
         try:
             return await self._pool.run(job, until)
         except (sqlite3.Error, UnicodeError) as error:
-            raise LookupFailed(f"SQLite file {self._path}: {one_line(error)}") from error
+            raise LookupFailed(f"SQLite file {self._file.path}: {one_line(error)}") from error
 
     def _check(self) -> str | None:
         try:
-            connection = sqlite3.connect(**self._arguments(CHECK_SECONDS))
+            connection = sqlite3.connect(**self._file.arguments(CHECK_SECONDS))
         except sqlite3.Error as error:
             return unreachable(error)
         try:
@@ -114,6 +125,11 @@ class SqliteTable(SqlTable):
         finally:
             connection.close()
         return None
+
+
+def end_in_time(connection: sqlite3.Connection, deadline: float) -> None:
+    """Let the connection's queries fail behind the deadline, of ``time.monotonic``."""
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
 
 
 def _opened(connection: sqlite3.Connection) -> None:

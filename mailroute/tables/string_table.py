@@ -56,7 +56,7 @@ class StringTable:
         return ()
 
     def reload(self) -> None:
-        """Read files anew, if there are any.  Raises ConfigurationError; what was stays then."""
+        """Read files anew, if there are any; what is wrong is logged, and the old content stays."""
 
     async def start(self) -> None:
         """Begin to serve; a server that is away now may come later."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mailroute.config.destinations import declared_for
 from mailroute.config.model import Destination, Endpoint
 from tests.config.reading import SECTIONS, ConfigurationCase
 
@@ -148,13 +149,39 @@ class DestinationTests(ConfigurationCase):
                 f"destination.east.{key}", "not supported yet", destination=f"{HEAD}{text}\n{IMAP}"
             )
 
+    def pattern(self, text: str, name: str = "shard-*") -> str:
+        """A destination beside east."""
+        imap = IMAP.replace("east", f'"{name}"')
+        return f'{EAST}[destination."{name}"]\n{text}\n{imap}'
+
     def test_pattern(self) -> None:
-        """A name with a star is a pattern, which is to come."""
+        """A name with a star is a pattern, whose hosts repeat the label."""
+        text = 'hosts = ["{1}.example.org", "x{1}"]\ntls_server_name = "{1}.example.net"'
+        found = self.read_sections(destination=self.pattern(text)).destinations["shard-*"]
+        self.assertEqual(found.hosts, ("{1}.example.org", "x{1}"))
+        self.assertEqual(found.tls_server_name, "{1}.example.net")
+
+    def test_bad_pattern(self) -> None:
+        """One star at most; the host is one whatever the label is; only patterns have labels."""
         self.complains(
-            'destination."shard-*"',
-            "not supported yet",
-            destination=EAST + '[destination."shard-*"]\nhost = "{1}.example.org"\n',
+            'destination."*-*"', "at most one *", destination=self.pattern('host = "h"', "*-*")
         )
+        for host in ("{2}.example.org", "{1}:993", "{1} x", "{}", "{1"):
+            self.complains(
+                'destination."shard-*".host', destination=self.pattern(f'host = "{host}"')
+            )
+        self.complains(
+            "destination.shard.host", destination=self.pattern('host = "{1}.org"', "shard")
+        )
+
+    def test_declared_for(self) -> None:
+        """An exact name goes before a pattern; a pattern's own name is none."""
+        declared = ("shard-*", "shard-1", "*-2")
+        self.assertEqual(declared_for("shard-1", declared), "shard-1")
+        self.assertEqual(declared_for("shard-2", declared), "shard-*")
+        self.assertEqual(declared_for("x-2", declared), "*-2")
+        for name in ("shard-*", "shard-", "shard-A", "east", ""):
+            self.assertIsNone(declared_for(name, declared))
 
     def test_dangers(self) -> None:
         """What lets passwords be read is served, with a warning that says so."""

@@ -6,6 +6,7 @@ import os
 
 from mailroute.config.model import FileMapping, LookupSettings, Secret, SqlMapping
 from mailroute.config.reader import read
+from mailroute.config.table_model import RedisSettings
 from tests.config.reading import SECTIONS, ConfigurationCase, configuration
 
 QUERY = "SELECT destination FROM routes WHERE identifier = $1"
@@ -64,15 +65,30 @@ class MappingTests(ConfigurationCase):
     def test_source(self) -> None:
         """The source is never guessed."""
         self.complains("mapping.source", "missing", mapping="")
-        for source in ("redis", "table"):
-            self.complains(
-                "mapping.source", "not supported yet", mapping=f'[mapping]\nsource = "{source}"\n'
-            )
         self.complains(
-            "mapping.redis",
-            "not supported yet",
-            mapping=SECTIONS["mapping"] + '[mapping.redis]\nurl = "redis://h"\n',
+            "mapping.source", "sql, file, redis, table", mapping='[mapping]\nsource = "x"\n'
         )
+
+    def test_redis(self) -> None:
+        """A Redis server: its URL, a prefix for the keys, the number of connections."""
+        text = '[mapping]\nsource = "redis"\n[mapping.redis]\nurl = "redis://:s3cret@h:1/2"\n'
+        found = self.read_sections(mapping=text).mapping
+        expected = RedisSettings(Secret("redis://:s3cret@h:1/2"), "route:", 16)
+        self.assertEqual((found.redis, found.sql, found.file), (expected, None, None))
+        self.assertNotIn("s3cret", repr(found))
+        self.complains("mapping.redis.url", "missing", mapping='[mapping]\nsource = "redis"\n')
+        self.complains(
+            "mapping.redis.url", "rediss://", mapping=text.replace("redis://", "http://")
+        )
+
+    def test_table(self) -> None:
+        """A table of the file, which has to be there; one with faults of its own is."""
+        text = '[mapping]\nsource = "table"\n[mapping.table]\nname = "routes"\n'
+        table = '[table.routes]\ntype = "identity"\n'
+        self.assertEqual(self.read_sections(mapping=text + table).mapping.table, "routes")
+        self.complains("mapping.table.name", "no table 'routes'; there are: none", mapping=text)
+        self.complains("table.routes.type", mapping=text + table.replace("identity", "identty"))
+        self.complains("mapping.table.name", "missing", mapping='[mapping]\nsource = "table"\n')
 
     def test_what_the_source_needs(self) -> None:
         """A database needs URL and query, a file its path."""
@@ -172,14 +188,14 @@ class MappingTests(ConfigurationCase):
                 "mapping.sql.keys", mapping=sql('"mysql://h/d"', f'keys = ["{template}"]')
             )
 
-    def test_later(self) -> None:
-        """Statements that write are to come."""
-        for key in ("upsert_query", "delete_query", "list_query"):
-            self.complains(
-                f"mapping.sql.{key}",
-                "not supported yet",
-                mapping=sql('"mysql://h/d"', f'{key} = "x"'),
-            )
+    def test_changes(self) -> None:
+        """Statements that change and list the mapping."""
+        keys = ("upsert_query", "delete_query", "list_query")
+        text = "\n".join(f'{key} = "{key} $1"' for key in keys)
+        found = self.read_sections(mapping=sql('"mysql://h/d"', text)).mapping.sql
+        for key in keys:
+            self.assertEqual(getattr(found, key), f"{key} $1")
+            self.complains(f"mapping.sql.{key}", mapping=sql('"mysql://h/d"', f'{key} = " "'))
 
     def test_bad_values(self) -> None:
         """Times, sizes and words."""

@@ -47,7 +47,7 @@ class RoutingTests(ConfigurationCase):
             ('not_found = "drop"', "default, reject, tempfail"),
             ('undeclared = "reject"', "tempfail, default"),
             ('smtp_passthrough_destination = "east"', "not supported yet"),
-            ('address_destination = "east"', "not supported yet"),
+            ('address_destination = "west"', "there is no destination 'west'; declared: east"),
         ):
             self.complains(
                 f"routing.{text.partition(' ')[0]}", part, routing=f"[routing]\n{text}\n"

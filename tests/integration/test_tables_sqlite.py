@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from mailroute.errors import LookupFailed
@@ -140,6 +141,19 @@ class SqliteTests(SqliteCase):
         self.assertIsNone(await table.lookup(Key(ALICE)))
         writer.execute("COMMIT")
         self.assertEqual(await table.lookup(Key(ALICE)), Row("east"))
+
+    async def test_locked_for_a_while(self) -> None:
+        """Without WAL a writer holds up a lookup, which waits instead of failing."""
+        self.execute(f"INSERT INTO routes VALUES ('{ALICE}', 'east')")
+        table = await self.serve()
+        writer = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(writer.close)
+        writer.execute("BEGIN EXCLUSIVE")
+        lookup = Deferred.fromCoroutine(table.lookup(Key(ALICE)))
+        await deferLater(reactor, 0.3)
+        self.assertNoResult(lookup)
+        writer.execute("COMMIT")
+        self.assertEqual(await lookup, Row("east"))
 
     async def test_read_only(self) -> None:
         """A query that writes fails and changes nothing."""

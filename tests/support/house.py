@@ -17,6 +17,7 @@ from twisted.logger import LogEvent, Logger
 from twisted.python.failure import Failure as Caught
 
 from mailroute.composition import client_dialogue_maker
+from mailroute.destinations import Destination
 from mailroute.events import ClientMilestone, Login
 from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.client_peer import ClientPeer
@@ -24,7 +25,7 @@ from mailroute.net.listener import Listener, Room, Terms
 from mailroute.net.splice import Splicer
 from mailroute.protocols import PROTOCOLS, Appearance
 from mailroute.route import Backend, Origin, Route, TLSMode
-from mailroute.routing import Destination, Router, RoutingPolicy
+from mailroute.routing import Router, RoutingPolicy
 from mailroute.session import Surroundings
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.contract import Row, Table

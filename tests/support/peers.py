@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, eventAsText
 
 from mailroute.client_dialogue import ClientDialogue
+from mailroute.destinations import Destination
 from mailroute.events import Login
 from mailroute.imap import replies
 from mailroute.imap.client import ImapClient
@@ -24,7 +25,7 @@ from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide
 from mailroute.offer import Policy
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
-from mailroute.routing import Destination, Router, RoutingPolicy
+from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.plain import Plain
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
