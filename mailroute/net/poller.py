@@ -108,7 +108,8 @@ class Poller:
     def doRead(self) -> None:
         """A few rounds, as long as there is something to do: a turn of the reactor costs more."""
         for _ in range(_ROUNDS_A_TURN):
-            if not self._round():
+            # Whoever is called may be the one who closes.
+            if self._epoll.closed or not self._round():
                 break
         if self._again or self._slow:
             self._wake()

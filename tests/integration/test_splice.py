@@ -1,4 +1,4 @@
-"""Joined connections over real TCP on loopback, by the real reactor: resets, halves, stalls."""
+"""Joined connections over real TCP, driven by the real reactor: resets, halves, stalls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
@@ -25,7 +24,7 @@ from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.client_peer import ClientPeer
 from mailroute.net.joint import Joint, Totals
 from mailroute.net.peer import Peer
-from mailroute.net.pipes import PIPE_OCTETS, Pipe
+from mailroute.net.pipes import PIPE_OCTETS
 from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.offer import Policy
@@ -44,6 +43,19 @@ async def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert reactor.seconds() < end, "waited in vain"
         await deferLater(reactor, 0.01)
+
+
+class OnePeer:
+    """Makes the peer of the only connection."""
+
+    def __init__(self, make: Callable[[], Peer]) -> None:
+        self._make = make
+        self.peers: list[Peer] = []
+
+    def buildProtocol(self, address: object) -> Peer:
+        """See IProtocolFactory."""
+        self.peers.append(self._make())
+        return self.peers[-1]
 
 
 class SpliceCase:
@@ -65,9 +77,9 @@ class SpliceCase:
         self.poller.start()
         self.splicer = Splicer(reactor, 600.0)
         if not self.has_pipes:
-            self.splicer._pool.take = _no_pipe  # type: ignore[method-assign]
-        acceptor, client, accepted = await self._connection(self._client_peer)
-        other, backend, connected = await self._connection(self._backend_peer)
+            self.splicer._pool.take = lambda: None  # type: ignore[method-assign]
+        client, accepted = await self._connection(self._client_peer)
+        backend, connected = await self._connection(self._backend_peer)
         joined = Deferred.fromCoroutine(self.splicer.splice(accepted, connected))
         (self.joint,) = self.splicer.joints
         try:
@@ -77,24 +89,21 @@ class SpliceCase:
                 sock.close()
             await until(lambda: not self.splicer.joints)
             self.splicer.close()
-            for each in (acceptor, other):
-                each.stop()
             self.poller.close()
         await until(lambda: open_descriptors() == before)
 
-    async def _connection(self, make: Callable[[], Peer]) -> tuple[Acceptor, socket.socket, Peer]:
-        """A listening socket, one that has connected to it, and the peer at its other end."""
-        peers: list[Peer] = []
-        factory: Any = Factory.forProtocol(lambda: peers.append(make()) or peers[-1])
-        factory.noisy = False
+    async def _connection(self, make: Callable[[], Peer]) -> tuple[socket.socket, Peer]:
+        """A connected socket, and the peer at its other end."""
+        factory = OnePeer(make)
         acceptor = Acceptor(self.poller, reactor, sockets.bind_tcp(LOOPBACK, 0), factory)
-        port = acceptor.getHost().port
-        sock = socket.create_connection((LOOPBACK, port), timeout=PATIENCE_SECONDS)
-        await until(lambda: peers and peers[0].is_connected)
+        place = (LOOPBACK, acceptor.getHost().port)
+        sock = socket.create_connection(place, timeout=PATIENCE_SECONDS)
+        await until(lambda: factory.peers and factory.peers[0].is_connected)
+        acceptor.stop()
         if make == self._client_peer:
             self_greeting = await deferToThread(sock.recv, 4096)
             assert self_greeting.startswith(b"* OK")
-        return acceptor, sock, peers[0]
+        return sock, factory.peers[0]
 
     def _client_peer(self) -> Peer:
         dialogue = ImapServer(Policy((Plain(),), False, True), False, 3, Greeting())
@@ -190,20 +199,16 @@ class SpliceCase:
         return self.play(scenario)
 
 
-class SplicedTests(SpliceCase, TestCase):
-    """By splice(2) while it is bulk."""
+class PipeTests(SpliceCase, TestCase):
+    """Bulk is moved by splice(2)."""
 
     has_pipes = True
 
 
-class CopiedTests(SpliceCase, TestCase):
-    """Through our memory, for want of pipes."""
+class CopyTests(SpliceCase, TestCase):
+    """No pipe is left: everything passes through our memory."""
 
     has_pipes = False
-
-
-def _no_pipe() -> Pipe | None:
-    return None
 
 
 def _send_all(sock: socket.socket, data: bytes) -> None:

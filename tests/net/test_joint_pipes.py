@@ -206,10 +206,20 @@ class BeginningTests(PlainCase):
 
 
 class BrokenTests(PlainCase):
-    """Connections that break while bytes are in a pipe."""
+    """Connections that break while bytes are on their way."""
+
+    def test_who_does_not_listen(self) -> None:
+        """A write that fails is the listener's fault, not the speaker's."""
+        for data in (b"x", noise(11)):
+            joined = self.plain()
+            joined.client.transport.socket.shutdown(socket.SHUT_RD)
+            joined.backend.say(data)
+            self.settle()
+            self.assertEqual(joined.ended()[0], "client-lost")
+            self.end()
 
     def test_who_broke(self) -> None:
-        """A write that fails is the reader's fault, not the speaker's."""
+        """The side that breaks off is named."""
         joined = self.stalled(noise(12, 4 * PIPE_OCTETS))
         joined.client.reset()
         self.settle()

@@ -68,6 +68,27 @@ class PollerTests(SynchronousTestCase):
         loop.reactor.advance(0)
         other.close()
 
+    def test_closed_from_within(self) -> None:
+        """Whoever is called may close: the rest of the round finds nothing to do."""
+        for postpone in (False, True):
+            loop = Loop()
+            protocol, other = loop.stream()
+            _neighbour, another = loop.stream()
+            close = loop.poller.close
+            protocol.on_data = lambda data, close=close: close()
+            if postpone:
+                protocol.transport.pauseProducing()
+                loop.poller.again(protocol.transport.resumeProducing)
+            for each in (other, another):
+                each.send(b"x")
+            loop.poller.again(lambda: None)
+            loop.poller.doRead()
+            loop.reactor.advance(0)
+            self.assertEqual(protocol.story, ["made", "lost"])
+            self.assertEqual(loop.poller.fileno(), -1)
+            for each in (other, another):
+                each.close()
+
     def test_forgotten(self) -> None:
         watcher, other, descriptor = self.watch()
         self.poller.forget(descriptor)

@@ -51,13 +51,13 @@ class SplicerTests(JoinedCase):
         """A joint that cannot begin closes both connections, and the log has its traceback."""
 
         def fail(_: Joint) -> None:
-            raise RuntimeError("no engine")
+            raise RuntimeError("no watch")
 
         self.patch(Joint, "_watch", fail)
         joined = self.join(False, False)
         self.assertIsNotNone(joined.client.lost)
         self.assertIsNotNone(joined.backend.lost)
-        self.assertIn("no engine", "\n".join(joined.world.lines()))
+        self.assertIn("no watch", "\n".join(joined.world.lines()))
         self.assertEqual(len(joined.world.lines("internal-error")), 1)
         self.assertEqual(joined.world.fields("session")["closed_by"], "internal-error")
         self.end()
@@ -66,17 +66,16 @@ class SplicerTests(JoinedCase):
         """The backend is left at once, even where the client does not go."""
 
         def fail(joint: Joint) -> None:
-            joined_client.transport.pauseProducing()
-            raise RuntimeError("no engine")
+            client.transport.pauseProducing()
+            raise RuntimeError("no watch")
 
-        world = World(self.reactor, Settings(front=server_tls(self.issued())))
-        self.world = world
-        joined_client, _ = world.connect()
+        self.world = world = World(self.reactor, Settings(front=server_tls(self.issued())))
+        client, _ = world.connect()
         self.patch(Joint, "_watch", fail)
-        joined_client.say(b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
+        client.say(b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
         self.settle()
-        self.assertIsNone(joined_client.lost)
+        self.assertIsNone(client.lost)
         self.assertIsNotNone(world.east.last.lost)
-        joined_client.reset()
+        client.reset()
         self.settle()
         self.end()
