@@ -116,8 +116,6 @@ class Poller:
 
     def _round(self) -> bool:
         """What is ready, what is left from the last round, a few handshakes."""
-        if self._epoll.closed:
-            return False  # Closed by what was called in the round before.
         left = len(self._again)
         watched = self._watched
         events = self._epoll.poll(0, _EVENTS_A_ROUND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from mailroute.net.pipes import PIPE_OCTETS, PIPES, PipePool
