@@ -1,6 +1,9 @@
 # make run                a demo in the foreground; CONFIG=path: your own configuration
 # make test               the tests; INSTALL=1: install the servers they need first (root, Debian)
 # make lint               ruff and mypy
+# make bench              what it costs beside other proxies (an hour); BENCH="--quick": minutes;
+#                         BENCH="--help": more; as root it can measure more
+# make soak               mixed load for 15 minutes; SECONDS=60: shorter; SOAK="--help": more
 # PYTHON=...              which Python makes the virtual environment (3.11 or newer)
 
 PYTHON ?= python3
@@ -8,10 +11,13 @@ VENV ?= .venv
 INSTALL ?=
 CONFIG ?=
 TESTS ?= tests
+BENCH ?=
+SECONDS ?= 900
+SOAK ?=
 
 SOURCES := $(shell find mailroute twisted -name '*.py')
 
-.PHONY: help run test lint servers clean
+.PHONY: help run test lint bench soak servers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +37,12 @@ test: $(VENV)/.tools
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+bench: $(VENV)/.installed
+	@$(VENV)/bin/python -m benchmarks $(BENCH)
+
+soak: $(VENV)/.installed
+	@$(VENV)/bin/python -m benchmarks.soak --seconds $(SECONDS) $(SOAK)
 
 # Only with INSTALL=1: the one target that changes the system.
 servers:

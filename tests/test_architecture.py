@@ -63,6 +63,7 @@ TWISTED_TABLES = frozenset(
         "redis",
         "resolving",
         "slots",
+        "sql_query",
         "sql_table",
         "sqlite",
     )

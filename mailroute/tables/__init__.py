@@ -9,6 +9,8 @@
 ``file``          a text file, read whole
 ``sql``           makes the SQL table that a URL asks for: ``sqlite``, ``mysql``, ``postgres``
 
+``sql_query``     statements in SQL that look up, list and change
+
 Below the file tables:
 
 ``colon_lines``   what stands in a file of ``key: value`` lines
@@ -22,6 +24,9 @@ Below the SQL tables:
 ``placeholders``  turns ``$1``, ``?`` and ``:name`` into the driver's parameters
 ``keys``          the templates of the keys that are tried
 ``rows``          makes a Row of a driver's values
+``sql_statements``  the statements of a table ``sql_query``, as written and as read
+``sql_store``     a database that any statement is put to: ``sqlite_store``, ``mysql_store``,
+                  ``postgres_store``; ``stores`` makes the one that a target asks for
 ``slots``         how many lookups use a database at once
 ``deadline``      waiting that ends in time
 ``blocking``      blocking drivers behind threads (SQLite, MySQL)

@@ -79,12 +79,7 @@ class MysqlTable(SqlTable):
             raise LookupFailed(f"MySQL at {self._place}: {error}") from None
 
     def _opened(self, connection: Any) -> None:
-        if not self.statement.depends_on_ansi_quotes:
-            return
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT @@sql_mode")
-            modes = str(cursor.fetchone()[0]).split(",")
-        if "ANSI_QUOTES" in modes:
+        if self.statement.depends_on_ansi_quotes and has_ansi_quotes(connection):
             raise ConfigurationError(
                 [
                     "mapping.sql.query: the server is in ANSI_QUOTES mode, where a string in "
@@ -103,13 +98,25 @@ class MysqlTable(SqlTable):
             with connection.cursor() as cursor:
                 cursor.execute("PREPARE mailroute_check FROM %s", (self.statement.prepared,))
         except pymysql.MySQLError as error:
-            code = error.args[0] if error.args else 0
-            if code in _CANNOT_ANSWER_NOW or code in _CLIENT_ERRORS:
+            if not refuses(error):
                 return unreachable(error)
             raise ConfigurationError([bad_query(error)]) from None
         finally:
             connection.close()
         return None
+
+
+def refuses(error: pymysql.MySQLError) -> bool:
+    """Whether the error is about the statement, not about the server's health."""
+    code = error.args[0] if error.args else 0
+    return code not in _CANNOT_ANSWER_NOW and code not in _CLIENT_ERRORS
+
+
+def has_ansi_quotes(connection: Any) -> bool:
+    """Whether the server reads a string in double quotes as a name."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@sql_mode")
+        return "ANSI_QUOTES" in str(cursor.fetchone()[0]).split(",")
 
 
 def connection_arguments(target: MysqlTarget, lookup_seconds: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ quoted names, comments, casts and the like are left alone.  Values never enter t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mailroute.errors import ConfigurationError
@@ -61,8 +61,25 @@ class Statement:
         """The driver's parameters, where ``tried`` is the key being tried for ``key``."""
         return tuple(tried if name == KEY else str(getattr(key, name)) for name in self.names)
 
+    def bound(self, values: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the driver's parameters, from the values of the names."""
+        return tuple(values[name] for name in self.names)
 
-def translate(query: str, dialect: Dialect) -> Statement:
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What placeholders may stand for."""
+
+    names: frozenset[str]
+    """Behind a colon."""
+    numbered: tuple[str, ...]
+    """What ``$1``, ``$2`` ... are; a ``?`` stands for the next one, or for the only one."""
+
+
+LOOKUP = Vocabulary(NAMES, (KEY,))
+
+
+def translate(query: str, dialect: Dialect, vocabulary: Vocabulary = LOOKUP) -> Statement:
     """Find the placeholders of one statement.
 
     Raises ConfigurationError, with line and column, for an unknown name or number, for a
@@ -70,7 +87,7 @@ def translate(query: str, dialect: Dialect) -> Statement:
     become a part of them.
     """
     tokens = _one_statement(query, list(tokenize(query, dialect)))
-    placeholders = _placeholders(query, tokens, dialect)
+    placeholders = _placeholders(query, tokens, dialect, vocabulary)
     pieces = [""]
     names = []
     for index, token in enumerate(tokens):
@@ -100,28 +117,48 @@ def _one_statement(query: str, tokens: list[Token]) -> list[Token]:
     return tokens
 
 
-def _placeholders(query: str, tokens: Sequence[Token], dialect: Dialect) -> dict[int, str]:
+def _placeholders(
+    query: str, tokens: Sequence[Token], dialect: Dialect, vocabulary: Vocabulary
+) -> dict[int, str]:
     """Which tokens are placeholders, by index, and for what they stand."""
     found: dict[int, str] = {}
-    questions: dict[int, str] = {}
+    questions: list[int] = []
     slices = _slice_bounds(tokens) if dialect is Dialect.POSTGRESQL else frozenset()
     for index, token in enumerate(tokens):
         if token.kind is TokenKind.NUMBERED:
-            if token.text[1:] != "1":
-                text = f"{token.text}: only {token.text[0]}1, the key being tried, exists"
-                raise complaint(query, token.position, text)
-            found[index] = KEY
+            found[index] = _numbered(query, token, vocabulary.numbered)
         elif token.kind is TokenKind.NAMED and index not in slices:
-            if token.text[1:] not in NAMES:
-                known = " ".join(f":{name}" for name in sorted(NAMES))
+            if token.text[1:] not in vocabulary.names:
+                known = " ".join(f":{name}" for name in sorted(vocabulary.names)) or "none"
                 raise complaint(query, token.position, f"{token.text} is none of {known}")
             found[index] = token.text[1:]
         elif token.kind is TokenKind.QUESTION:
-            questions[index] = KEY
+            questions.append(index)
     if dialect is Dialect.POSTGRESQL and found:
         # Beside another placeholder a question mark is jsonb's operator.
         return found
-    return found | questions
+    if len(vocabulary.numbered) == 1:
+        return found | dict.fromkeys(questions, vocabulary.numbered[0])
+    if len(questions) > len(vocabulary.numbered):
+        text = f"there are {len(questions)} question marks for {len(vocabulary.numbered)} values"
+        raise complaint(query, tokens[questions[-1]].position, text)
+    return found | dict(zip(questions, vocabulary.numbered, strict=False))
+
+
+def _numbered(query: str, token: Token, numbered: Sequence[str]) -> str:
+    digits = token.text[1:]
+    for number, name in enumerate(numbered, 1):
+        if digits == str(number):
+            return name
+    sign = token.text[0]
+    if not numbered:
+        text = f"{token.text}: this statement has no values"
+    elif len(numbered) == 1:
+        text = f"{token.text}: only {sign}1, the key being tried, exists"
+    else:
+        known = ", ".join(f"{sign}{number} ({name})" for number, name in enumerate(numbered, 1))
+        text = f"{token.text}: only {known} exist"
+    raise complaint(query, token.position, text)
 
 
 def _slice_bounds(tokens: Sequence[Token]) -> frozenset[int]:

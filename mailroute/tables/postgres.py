@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg2
@@ -21,7 +21,7 @@ from mailroute.tables.sql_table import (
     one_line,
     unreachable,
 )
-from mailroute.tables.sql_url import PostgresTarget
+from mailroute.tables.sql_url import PostgresHost, PostgresTarget
 
 _REFUSED_CLASSES = ("0A", "22", "3F", "42")
 """SQLSTATE classes that mean a bad query: not supported, data, schema, syntax or access."""
@@ -65,31 +65,47 @@ class PostgresTable(SqlTable):
             raise LookupFailed(f"PostgreSQL: {one_line(error)}") from error
 
     def _check(self) -> str | None:
-        where = {
-            "host": ",".join(host.name for host in self._target.hosts),
-            "hostaddr": ",".join(host.address for host in self._target.hosts),
-            "port": ",".join(host.port for host in self._target.hosts),
-        }
-        named = {name: value for name, value in where.items() if value.strip(",")}
-        limits = {"connect_timeout": CHECK_SECONDS}
         try:
-            connection = psycopg2.connect(**(self._parameters | limits | named))
+            connection = connect_to_check(self._target.hosts, self._parameters)
         except psycopg2.Error as error:
             return unreachable(error)
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PREPARE mailroute_check AS {self.statement.prepared}")
-                cursor.execute("DEALLOCATE mailroute_check")
+            prepare(connection, self.statement.prepared)
         except psycopg2.Error as error:
-            code = error.pgcode or ""
-            if code in _UNDECIDED:
-                return None
-            if not code.startswith(_REFUSED_CLASSES):
+            if not refuses(error):
                 return unreachable(error)
             raise ConfigurationError([bad_query(error)]) from None
         finally:
             connection.close()
         return None
+
+
+def connect_to_check(hosts: Sequence[PostgresHost], parameters: Mapping[str, Any]) -> Any:
+    """Connect, blocking, to the first server that answers.  Raises psycopg2.Error."""
+    where = {
+        "host": ",".join(host.name for host in hosts),
+        "hostaddr": ",".join(host.address for host in hosts),
+        "port": ",".join(host.port for host in hosts),
+    }
+    named = {name: value for name, value in where.items() if value.strip(",")}
+    limits = {"connect_timeout": CHECK_SECONDS}
+    return psycopg2.connect(**(dict(parameters) | limits | named))
+
+
+def prepare(connection: Any, prepared: str) -> None:
+    """Have the server read a statement.  Raises psycopg2.Error if it objects."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PREPARE mailroute_check AS {prepared}")
+            cursor.execute("DEALLOCATE mailroute_check")
+    except psycopg2.Error as error:
+        if error.pgcode not in _UNDECIDED:
+            raise
+
+
+def refuses(error: psycopg2.Error) -> bool:
+    """Whether the error is about the statement, not about the server's health."""
+    return (error.pgcode or "").startswith(_REFUSED_CLASSES)
 
 
 def connection_parameters(given: Mapping[str, str], lookup_seconds: float) -> dict[str, Any]:

@@ -66,6 +66,29 @@ def _text(column: str, value: object) -> str:
     raise LookupFailed(f"the column '{column}' is neither text nor a whole number")
 
 
+def text_of(value: object) -> str:
+    """Return a driver's value as text, as it is.
+
+    Raises LookupFailed for NULL and for what is neither text nor a number.
+    """
+    if isinstance(value, (bytearray, memoryview)):
+        value = bytes(value)
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise LookupFailed("a value is not UTF-8") from None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal)):
+        return str(int(value) if _is_whole(value) else value)
+    if value is None:
+        raise LookupFailed("a value is NULL")
+    raise LookupFailed(f"a value is neither text nor a number: {type(value).__name__}")
+
+
 def _is_whole(value: int | float | Decimal) -> bool:
     # SQLite and aggregates return whole numbers as other types, too.
     return isinstance(value, int) or (

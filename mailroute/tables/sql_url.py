@@ -68,6 +68,7 @@ class PostgresTarget:
 
 Target = SqliteTarget | MysqlTarget | PostgresTarget
 
+_PLACE = "mapping.sql.url"
 _SSL_MODES = ("disabled", "preferred", "required", "verify_ca", "verify")
 _MYSQL_OPTIONS = {"socket", "ssl", "ssl_ca", "ssl_cert", "ssl_key"}
 _MYSQL_ALIASES = {"unix_socket": "socket", "ssl_mode": "ssl", "sslmode": "ssl"}
@@ -86,8 +87,23 @@ def parse_url(url: str) -> Target:
     raise _complaint("it has to begin with postgres://, mysql:// or sqlite:")
 
 
+def read_dsn(driver: str, dsn: str, place: str) -> Target:
+    """Read what a driver called sqlite3, postgres or mysql is given.
+
+    That is a file, libpq's parameters or URL, and a URL.  Raises ConfigurationError that names
+    ``place``.
+    """
+    if driver == "sqlite3":
+        return SqliteTarget(str(Path(dsn).absolute()))
+    try:
+        return _postgres(dsn) if driver == "postgres" else _mysql(dsn)
+    except ConfigurationError as error:
+        words = [complaint.replace(_PLACE, place, 1) for complaint in error.complaints]
+        raise ConfigurationError(words) from None
+
+
 def _complaint(text: str) -> ConfigurationError:
-    return ConfigurationError([f"mapping.sql.url: {text}"])
+    return ConfigurationError([f"{_PLACE}: {text}"])
 
 
 def _sqlite(url: str) -> SqliteTarget:
@@ -105,6 +121,8 @@ def _sqlite(url: str) -> SqliteTarget:
 def _mysql(url: str) -> MysqlTarget:
     try:
         parts = urlsplit(url)
+        if parts.scheme != "mysql":
+            raise ValueError
         port = parts.port or 3306
     except ValueError:
         raise _complaint(

@@ -49,12 +49,14 @@ def _identity(path: str) -> tuple[int, int] | None:
 class SqliteFile:
     """How a file is opened: read-only, never made, and opened anew when it was replaced."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, writable: bool = False) -> None:
         self.path = path
+        self._writable = writable
 
     def driver(self, busy_seconds: float) -> Driver:
         """How the threads of a pool open it; they wait so long for a lock."""
-        return Driver("sqlite3", self.arguments(busy_seconds), self._usable, _opened)
+        opened = _writable if self._writable else _opened
+        return Driver("sqlite3", self.arguments(busy_seconds), self._usable, opened)
 
     def arguments(self, busy_seconds: float) -> dict[str, Any]:
         """The arguments of ``sqlite3.connect``."""
@@ -64,7 +66,7 @@ class SqliteFile:
 
         return {
             # Never mode=rwc, sqlite3's own: it makes an empty file of a missing one.
-            "database": f"file:{quote(self.path)}?mode=ro",
+            "database": f"file:{quote(self.path)}?mode={'rw' if self._writable else 'ro'}",
             "uri": True,
             "timeout": busy_seconds,
             "isolation_level": None,
@@ -118,8 +120,7 @@ class SqliteTable(SqlTable):
             values = ("",) * len(self.statement.names)
             connection.execute(f"EXPLAIN {self.statement.sql}", values).fetchone()
         except sqlite3.Error as error:
-            # sqlite3 itself raises errors without a code: wrong number of parameters.
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+            if refuses(error):
                 raise ConfigurationError([bad_query(error)]) from None
             return unreachable(error)
         finally:
@@ -130,6 +131,18 @@ class SqliteTable(SqlTable):
 def end_in_time(connection: sqlite3.Connection, deadline: float) -> None:
     """Let the connection's queries fail behind the deadline, of ``time.monotonic``."""
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
+
+
+def refuses(error: sqlite3.Error) -> bool:
+    """Whether the error is about the statement.
+
+    sqlite3 itself raises errors without a code: wrong number of parameters.
+    """
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR
+
+
+def _writable(connection: sqlite3.Connection) -> None:
+    """Nothing is forbidden."""
 
 
 def _opened(connection: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import ClassVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
 from mailroute.tables.contract import Key
-from mailroute.tables.placeholders import NAMES, Statement, translate
+from mailroute.tables.placeholders import NAMES, Statement, Vocabulary, translate
 from mailroute.tables.sql_lexer import Dialect
 from tests.tables.test_sql_lexer import FRAGMENTS, MYSQL, POSTGRESQL, SQLITE
 
@@ -196,3 +197,37 @@ def _complaint(statement: Statement) -> str:
     finally:
         connection.close()
     return ""
+
+
+class VocabularyTests(SynchronousTestCase):
+    """Statements with other values than a lookup has."""
+
+    PAIR: ClassVar = Vocabulary(frozenset({"key", "value"}), ("key", "value"))
+
+    def test_forms(self) -> None:
+        """Numbers and names on every engine; question marks stand for one after the other."""
+        for dialect in Dialect:
+            for values in ("$1, $2", "?, ?", "?1, ?2", ":key, :value"):
+                statement = translate(f"INSERT INTO t VALUES ({values})", dialect, self.PAIR)
+                self.assertEqual(statement.names, ("key", "value"))
+                bound = statement.bound({"key": "k", "value": "v"})
+                self.assertEqual(bound, ("k", "v"))
+            turned = translate("UPDATE t SET v = $2, w = $2 WHERE k = $1", dialect, self.PAIR)
+            self.assertEqual(turned.bound({"key": "k", "value": "v"}), ("v", "v", "k"))
+
+    def refused(self, query: str, vocabulary: Vocabulary, part: str) -> None:
+        """The query is a complaint in every dialect."""
+        for dialect in Dialect:
+            error = self.assertRaises(ConfigurationError, translate, query, dialect, vocabulary)
+            self.assertIn(part, str(error))
+
+    def test_unknown(self) -> None:
+        """What has no value is a complaint that says what has."""
+        self.refused("SELECT $3", self.PAIR, "only $1 (key), $2 (value) exist")
+        self.refused("SELECT :sni", self.PAIR, ":key :value")
+        self.refused("SELECT ?, ?, ?", self.PAIR, "3 question marks for 2 values")
+        nothing = Vocabulary(frozenset(), ())
+        for query in ("SELECT $1", "SELECT ?1"):
+            self.refused(query, nothing, "no values")
+        self.refused("SELECT ?", nothing, "1 question marks for 0 values")
+        self.refused("SELECT :key", nothing, "none of none")

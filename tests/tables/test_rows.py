@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
 from mailroute.tables.contract import Row
-from mailroute.tables.rows import RowReader
+from mailroute.tables.rows import RowReader, text_of
 
 
 class RowReaderTests(SynchronousTestCase):
@@ -80,3 +80,29 @@ class RowReaderTests(SynchronousTestCase):
             self.assertEqual(row, Row("east"))
         self.assertEqual(len(self.warnings), 1)
         self.assertIn("created, x", self.warnings[0])
+
+
+class TextTests(SynchronousTestCase):
+    """Values of tables whose every value is text."""
+
+    def test_values(self) -> None:
+        """Text stays as it is, blanks too; numbers become their text."""
+        for value, expected in (
+            ("", ""),
+            (" a\n", " a\n"),
+            (5, "5"),
+            (5.0, "5"),
+            (1.5, "1.5"),
+            (Decimal("1.50"), "1.50"),
+            (Decimal("7.00"), "7"),
+            (True, "true"),
+            (False, "false"),
+            (b"\xc3\xb8", "ø"),
+            (memoryview(b"e"), "e"),
+        ):
+            self.assertEqual(text_of(value), expected)
+
+    def test_no_text(self) -> None:
+        """NULL and what is no text fail: they are no absence."""
+        for value in (None, b"\xff", datetime.date(2024, 1, 1), [], object()):
+            self.assertRaises(LookupFailed, text_of, value)

@@ -13,6 +13,7 @@ from mailroute.tables.sql_url import (
     PostgresTarget,
     SqliteTarget,
     parse_url,
+    read_dsn,
 )
 
 
@@ -140,3 +141,28 @@ class PostgresUrlTests(UrlCase):
         self.refused("postgres://u:s3cret%zz@h/d", "percent-encoded")
         self.refused("postgres://u:s3cret@h/d?service=x", "service")
         self.refused("postgres://a,b,c/d?port=1,2", "ports")
+
+
+class DsnTests(SynchronousTestCase):
+    """What a driver is given in a table."""
+
+    def test_drivers(self) -> None:
+        """A file as it is, libpq's parameters, URLs."""
+        self.assertEqual(read_dsn("sqlite3", "/var/a b%20.db", "p"), SqliteTarget("/var/a b%20.db"))
+        found = read_dsn("postgres", "dbname=maddy user=u host=h port=5433", "p")
+        assert isinstance(found, PostgresTarget)
+        self.assertEqual(found.hosts, (PostgresHost("h", "", "5433"),))
+        self.assertEqual(found.parameters, {"dbname": "maddy", "user": "u"})
+        self.assertEqual(read_dsn("postgres", "postgres://h/d", "p"), parse_url("postgres://h/d"))
+        self.assertEqual(read_dsn("mysql", "mysql://u@h/d", "p"), parse_url("mysql://u@h/d"))
+
+    def test_refused(self) -> None:
+        """The complaint names the table's key, and does not show the password."""
+        for driver, dsn in (
+            ("postgres", "user=u password=s3cret port"),
+            ("mysql", "u:s3cret@tcp(h)/d"),
+            ("mysql", "mysql://u:s3cret@h"),
+        ):
+            error = self.assertRaises(ConfigurationError, read_dsn, driver, dsn, "table.t.dsn")
+            self.assertTrue(str(error).startswith("table.t.dsn: "), str(error))
+            self.assertNotIn("s3cret", f"{error}{error!r}")

@@ -1,0 +1,33 @@
+"""Where the figures come from."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import ssl
+import sys
+from pathlib import Path
+
+
+def _found(path: str, pattern: str) -> str:
+    try:
+        match = re.search(pattern, Path(path).read_text(), re.M)
+    except OSError:
+        match = None
+    return match.group(1) if match else "unknown"
+
+
+def describe_machine() -> dict[str, str]:
+    """Processor, memory, system and versions, for the reader of the figures."""
+    return {
+        "date": datetime.datetime.now(tz=datetime.UTC).strftime("%Y-%m-%d"),
+        "processor": f"{_found('/proc/cpuinfo', r'^model name.*: (.+)$')}, {os.cpu_count()} cores",
+        "memory": f"{int(_found('/proc/meminfo', r'^MemTotal: +([0-9]+)')) // 1024:,} MiB",
+        "system": _found("/etc/os-release", r'^PRETTY_NAME="?([^"\n]+)'),
+        "kernel": platform.release(),
+        "Python": sys.version.split()[0],
+        "OpenSSL": ssl.OPENSSL_VERSION,
+        "pipe pages of a user": _found("/proc/sys/fs/pipe-user-pages-soft", r"([0-9]+)"),
+    }

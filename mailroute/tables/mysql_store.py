@@ -1,0 +1,103 @@
+"""Statements put to MySQL or MariaDB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT
+
+from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.deadline import Reactor
+from mailroute.tables.mysql import connection_arguments, has_ansi_quotes, refuses, usable
+from mailroute.tables.sql_lexer import Dialect
+from mailroute.tables.sql_store import (
+    Answer,
+    Question,
+    SqlStore,
+    Statements,
+    StoreSettings,
+    refused,
+    within,
+)
+from mailroute.tables.sql_table import CHECK_SECONDS, one_line
+from mailroute.tables.sql_url import MysqlTarget
+
+ANSI_QUOTES = (
+    "the server is in ANSI_QUOTES mode, where a string in double quotes is a name: write it in "
+    "single quotes"
+)
+
+
+class MysqlStore(SqlStore):
+    """A server, by PyMySQL in threads."""
+
+    dialect = Dialect.MYSQL
+
+    def __init__(self, target: MysqlTarget, settings: StoreSettings, reactor: Reactor) -> None:
+        """Raises ConfigurationError for a bad TLS file."""
+        self._place = target.socket or f"{target.host}:{target.port}"
+        self._arguments = connection_arguments(target, settings.lookup_seconds)
+        # Rows that a statement found, though it left them as they were, count.
+        self._arguments["client_flag"] = CLIENT.FOUND_ROWS
+        driver = Driver("pymysql", self._arguments, usable, _opened)
+        self._pool = BlockingPool(driver, settings.pool_size, reactor)
+
+    async def run(self, question: Question, until: float) -> Answer:
+        """Put a statement.  Raises LookupFailed."""
+        try:
+            return await self._pool.run(lambda connection, _: _answer(connection, question), until)
+        except (pymysql.MySQLError, UnicodeError, OSError) as error:
+            raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
+
+    def check(self, statements: Statements, first: Statements) -> str | None:
+        """Try everything.  Raises ConfigurationError."""
+        limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
+        place = ""
+        try:
+            connection = pymysql.connect(**(self._arguments | limits))
+        except (pymysql.MySQLError, OSError) as error:
+            return one_line(error)
+        try:
+            ansi = has_ansi_quotes(connection)
+            with connection.cursor() as cursor:
+                for where, statement in first.items():
+                    place = where
+                    cursor.execute(statement.sql)
+                for where, statement in statements.items():
+                    place = where
+                    if ansi and statement.depends_on_ansi_quotes:
+                        raise ConfigurationError([f"{place}: {ANSI_QUOTES}"])
+                    cursor.execute("PREPARE mailroute_check FROM %s", (statement.prepared,))
+        except pymysql.MySQLError as error:
+            if refuses(error):
+                raise refused(place, error) from None
+            return one_line(error)
+        finally:
+            connection.close()
+        return None
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._pool.start()
+
+    async def close(self) -> None:
+        """End the threads."""
+        await self._pool.close()
+
+
+def _opened(connection: Any) -> None:
+    """Nothing more to do: the session's settings are the first command."""
+
+
+def _answer(connection: Any, question: Question) -> Answer:
+    if question.statement.depends_on_ansi_quotes and has_ansi_quotes(connection):
+        raise LookupFailed(ANSI_QUOTES)
+    with connection.cursor() as cursor:
+        # Without parameters nothing is formatted: percent signs are then not doubled either.
+        affected = cursor.execute(question.statement.sql, question.parameters or None)
+        columns = len(cursor.description or ())
+        # PyMySQL has read all of them by now.
+        rows = within(cursor.fetchall(), question.rows_limit) if columns else ()
+        return Answer(rows, columns, affected)

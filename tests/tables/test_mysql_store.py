@@ -1,0 +1,34 @@
+"""How a store connects to MySQL; its answers are tested in tests.integration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailroute.tables.mysql_store import MysqlStore
+from mailroute.tables.sql_store import StoreSettings
+from mailroute.tables.sql_url import MysqlTarget, parse_url
+
+
+class CheckTests(SynchronousTestCase):
+    """The check before the reactor runs."""
+
+    def test_away(self) -> None:
+        """A server that is away is no complaint; rows that are found count as affected."""
+        seen: dict[str, Any] = {}
+
+        def connect(**arguments: Any) -> None:
+            seen.update(arguments)
+            raise pymysql.OperationalError(2003, "nobody there")
+
+        self.patch(pymysql, "connect", connect)
+        target = parse_url("mysql://u:p@192.0.2.1/d")
+        assert isinstance(target, MysqlTarget)
+        store = MysqlStore(target, StoreSettings(), MemoryReactorClock())
+        self.assertIn("nobody there", store.check({}, {}) or "")
+        self.assertTrue(seen["client_flag"] & CLIENT.FOUND_ROWS)
+        self.assertTrue(seen["autocommit"])
