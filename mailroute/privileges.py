@@ -24,6 +24,11 @@ def raise_descriptor_limit() -> int:
     return hard if hard != resource.RLIM_INFINITY else 1 << 20
 
 
+def forbid_core_dumps() -> None:
+    """Have no core file written, now or by a child: passwords under way would be in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def sessions_within(descriptors: int) -> int:
     """How many sessions fit into so many descriptors."""
     return max((descriptors - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_SESSION, 1)

@@ -102,6 +102,7 @@ class MailrouteService(Service):
         self._warn_if_crowded(room)
         privileges.drop(self._ids)
         self._poller.start()
+        privileges.forbid_core_dumps()
         Deferred.fromCoroutine(self._start_table())
         router = composition.make_router(self._configuration, self._cache, self._reactor)
         around = composition.make_surroundings(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -48,6 +50,9 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
 
+    # Nothing is there to reload yet, and the default would be to end.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configuration = options.get("configuration") or _read_or_exit(options["config"])
     try:
         service = MailrouteService(configuration, reactor)

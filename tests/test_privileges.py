@@ -32,6 +32,17 @@ class DescriptorTests(SynchronousTestCase):
         self.assertEqual(privileges.sessions_within(64), 1)
 
 
+class CoreTests(SynchronousTestCase):
+    """RLIMIT_CORE."""
+
+    def test_forbidden(self) -> None:
+        """Neither the soft nor the hard limit leaves room; it cannot be taken back."""
+        set_to: dict[int, tuple[int, int]] = {}
+        self.patch(resource, "setrlimit", set_to.__setitem__)
+        privileges.forbid_core_dumps()
+        self.assertEqual(set_to, {resource.RLIMIT_CORE: (0, 0)})
+
+
 class IdentityTests(SynchronousTestCase):
     """User and group."""
 

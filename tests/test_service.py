@@ -106,8 +106,9 @@ class ServiceCase(LocalCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
         self.east, self.west = (House({"alice": b"secret"}) for _ in range(2))
         self.reactor.listening.update({EAST: self.east.accept, WEST: self.west.accept})
-        # This process' own limit and signals stay as they are.
+        # This process' own limits and signals stay as they are.
         self.patch(privileges, "raise_descriptor_limit", lambda: 1128)
+        self.patch(privileges, "forbid_core_dumps", lambda: None)
         for number in (signal.SIGHUP, signal.SIGUSR1):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
 
@@ -200,9 +201,10 @@ class StartTests(ServiceCase):
             self.assertRaises(ConnectionRefusedError, client.connect, self.place())
 
     def test_rights_are_dropped_after_binding(self) -> None:
-        """Low ports are bound with all rights; nothing is served with them."""
+        """Low ports are bound with all rights; nothing is served with them, nor with core files."""
         order = []
         self.patch(privileges, "drop", lambda ids: order.append("dropped"))
+        self.patch(privileges, "forbid_core_dumps", lambda: order.append("no cores"))
         service = self.make()
         bind, accept = service._bind, Acceptor
         self.patch(service, "_bind", lambda where: order.append("bound") or bind(where))
@@ -210,7 +212,7 @@ class StartTests(ServiceCase):
         self.service = service
         service.startService()
         self.addCleanup(self.stop_whatever_happens)
-        self.assertEqual(order, ["bound", "dropped", "served"])
+        self.assertEqual(order, ["bound", "dropped", "no cores", "served"])
 
     def test_crowded(self) -> None:
         """Fewer descriptors than the listeners promise are told at the start."""
