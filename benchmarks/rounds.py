@@ -19,6 +19,7 @@ from benchmarks.peers.contract import Peer
 from benchmarks.results import Results, Sample
 from benchmarks.running import NotStarted, RunningPeer
 from benchmarks.scenarios.contract import Scenario
+from benchmarks.throttle import NoThrottle
 
 _SPARE_FILES = 500
 _SPARE_MEMORY = 0.7
@@ -97,6 +98,9 @@ class Bench:
         try:
             measured = scenario.measure(running, self._plan.effort)
             figures, problems = measured.figures, measured.problems
+        except NoThrottle as fault:
+            self._results.left_out[f"{scenario.name} with {peer.name}"] = str(fault)
+            return
         except (LoadFailed, OSError) as fault:
             figures, problems = {}, [str(fault)]
         if running.group.ended():

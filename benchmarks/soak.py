@@ -22,6 +22,7 @@ from benchmarks.ground import Ground, GroundMissing
 from benchmarks.loads import Load, LoadFailed, Outcome, RunningLoad
 from benchmarks.machine import describe_machine
 from benchmarks.peers import Mailroute
+from benchmarks.peers.contract import counted
 from benchmarks.plots import curve
 from benchmarks.processes import settle
 from benchmarks.running import NotStarted, RunningPeer
@@ -151,7 +152,7 @@ def summary(watch: Watch, seconds: float, workers: int) -> str:
     """The outcome as Markdown."""
     machine = describe_machine()
     where = f"{machine['date']}, {machine['processor']}, {machine['system']}"
-    lines = [f"{seconds / 60:.0f} minutes, {workers} worker(s); {where}.", ""]
+    lines = [f"{seconds / 60:.0f} minutes, {counted(workers, 'worker')}; {where}.", ""]
     for name, outcome in watch.outcomes.items():
         octets = f", {outcome.octets / 1e9:.1f} GB" if outcome.octets else ""
         faults = sum(outcome.faults.values())

@@ -45,6 +45,11 @@ class Site:
         return path
 
 
+def counted(number: int, noun: str) -> str:
+    """1 worker, 2 workers."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def is_root() -> bool:
     """Whether we may do everything."""
     return os.geteuid() == 0

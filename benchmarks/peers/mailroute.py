@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 
 from benchmarks.ground import LOOPBACK
-from benchmarks.peers.contract import Peer, Site, is_root
+from benchmarks.peers.contract import Peer, Site, counted, is_root
 from benchmarks.processes import Command
 
 _TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
@@ -63,7 +63,7 @@ class Mailroute(Peer):
             self.name += f"-{workers}"
         if accounts != Peer.accounts:
             self.name += f"-{accounts}"
-        self.note = f"{workers} worker(s), {accounts:,} accounts in SQLite, cache and log on"
+        self.note = f"{counted(workers, 'worker')}, {accounts:,} accounts in SQLite, cache and log"
 
     def missing(self) -> str | None:
         """See Peer."""

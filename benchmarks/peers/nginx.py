@@ -5,7 +5,7 @@ So it looks nothing up at all: what it costs is the least that nginx can cost.
 
 from __future__ import annotations
 
-from benchmarks.peers.contract import Peer, Site, is_root, package_version
+from benchmarks.peers.contract import Peer, Site, counted, is_root, package_version
 from benchmarks.processes import Command
 
 _MAIN = """load_module /usr/lib/nginx/modules/ngx_mail_module.so;
@@ -56,7 +56,7 @@ class Nginx(Peer):
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
         self.name = "nginx" if workers == 1 else f"nginx-{workers}"
-        self.note = f"{workers} worker(s); auth_http is a map in the same nginx: no look-up"
+        self.note = f"{counted(workers, 'worker')}, asking a map in the same nginx: no look-up"
 
     def version(self) -> str:
         """See Peer."""

@@ -8,7 +8,7 @@ from benchmarks.loads import Load
 from benchmarks.observing import Measurement, Observation
 from benchmarks.running import RunningPeer
 from benchmarks.scenarios.logins import check_logins
-from benchmarks.throttle import NoThrottle, Throttle
+from benchmarks.throttle import Throttle
 
 _SHARE = 0.25
 
@@ -32,7 +32,7 @@ class Scaling:
         return "imap"
 
     def measure(self, running: RunningPeer, effort: float) -> Measurement:
-        """See Scenario."""
+        """See Scenario.  Raises NoThrottle too."""
         count = int(self.count * effort)
         options = {"at-once": 64, "accounts": self.accounts}
         # Every worker gets to know every account: it has a cache of its own.
@@ -41,11 +41,8 @@ class Scaling:
         problems = running.run(warm).complaints()
         free = running.run(load)
         observation = Observation(running)
-        try:
-            with Throttle(running.group, _SHARE):
-                outcome = running.run(load)
-        except NoThrottle as fault:
-            return Measurement({}, [f"not measured: {fault}"])
+        with Throttle(running.group, _SHARE):
+            outcome = running.run(load)
         spent = observation.end()
         problems += free.complaints() + check_logins(outcome, spent, count)
         figures = {
