@@ -96,8 +96,7 @@ class Stream:
             return
         if mask & WRITABLE and (self._out is not None or self.on_writable is not None):
             self._flush()
-        if self.is_readable and not self._is_paused:
-            self._read()
+        self._read()
 
     def defect(self) -> None:
         """It broke, or a defect of ours broke it: end this connection alone."""
@@ -108,10 +107,8 @@ class Stream:
     def receive(self) -> bytes | None:
         """A chunk; empty at the end, None while nothing waits (``is_readable`` tells)."""
         try:
-            if self._tls is not None:
-                return self._receive_records(self._tls)
-            if self._sock is None:
-                return None
+            if self._sock is None or self._tls is not None:
+                return self._receive_records(self._tls) if self._tls is not None else None
             chunk = self._sock.recv(READ_OCTETS)
         except (BlockingIOError, SSL.WantReadError, SSL.WantWriteError):
             self.is_readable = False
@@ -167,17 +164,17 @@ class Stream:
 
     def _read(self) -> None:
         for _ in range(_CHUNKS_A_ROUND):
-            if self.on_chunk is not None:
-                self.on_chunk()
-            else:
-                self._deliver()
-            if not self.is_readable or self._is_paused or self._sock is None:
+            # OpenSSL would make a read a part of the handshake, before anybody has verified.
+            if not self.is_readable or self._is_paused or self._is_handshaking:
                 return
+            (self.on_chunk or self._deliver)()
         self._queue(self._poller.again, self._resume)
 
     def _resume(self) -> None:
         self._is_queued = False
-        if self.is_readable and not self._is_paused and self._sock is not None:
+        if self._is_handshaking:
+            self._queue(self._poller.slowly, self._handshake)
+        else:
             self._read()
 
     def _deliver(self) -> None:
@@ -271,7 +268,7 @@ class Stream:
         self._is_handshaking = False
         self.is_readable = True
         self._protocol.handshakeCompleted()
-        if self._out is not None:
+        if self._out is not None and not self._is_closing:
             self._flush()
         self._resume()
 
@@ -326,6 +323,7 @@ class Stream:
         if sock is None:
             return
         self._poller.forget(sock.fileno())
+        self.is_readable = False
         self._tls = self._out = self._when_sent = self.on_chunk = self.on_writable = None
         sock.close()
         protocol, self._protocol = self._protocol, None

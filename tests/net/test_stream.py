@@ -309,3 +309,33 @@ class TLSStreamTests(SynchronousTestCase):
         self.client.on_data = lambda data: None
         self.client.transport.resumeProducing()
         self.loop.until(lambda: len(self.client.heard) == len(MEGABYTE))
+
+    def test_nothing_is_read_before_the_verdict_on_the_certificate(self) -> None:
+        """A read is never a part of the handshake: who the other side is was not asked yet."""
+        self.begin()
+        for protocol in self.pair:
+            protocol.transport.is_readable = True
+            protocol.transport.resumeProducing()
+        read: list[str] = []
+        for protocol in self.pair:
+            handle = protocol.transport.getHandle()
+            self.patch(handle, "recv", lambda size: read.append("early"))
+        for protocol in self.pair:
+            protocol.transport._read()
+        self.assertEqual(read, [])
+
+    def test_a_reading_that_is_due_does_not_replace_the_handshake(self) -> None:
+        """Both wait for the same turn: the handshake is begun all the same."""
+        for protocol in self.pair:
+            protocol.transport.is_readable = True
+            protocol.transport.resumeProducing()
+        self.begin()
+        self.loop.until(lambda: all("secure" in each.story for each in self.pair))
+
+    def test_distrusted(self) -> None:
+        """What waits for the handshake is not sent to somebody who is not trusted after it."""
+        self.client.handshakeCompleted = lambda: self.client.transport.abortConnection()
+        self.begin()
+        self.client.transport.write(b"secret")
+        self.loop.until(lambda: "lost" in self.server.story)
+        self.assertEqual(self.server.heard, b"")
