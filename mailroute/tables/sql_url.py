@@ -16,6 +16,7 @@ No complaint quotes the URL: it holds the password.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -144,12 +145,13 @@ def _mysql(url: str) -> MysqlTarget:
         database=database,
         socket=options.get("socket"),
         ssl=mode,
-        ssl_files=tuple(
-            (name, options[f"ssl_{name}"])
-            for name in ("ca", "cert", "key")
-            if f"ssl_{name}" in options
-        ),
+        ssl_files=_ssl_files(options),
     )
+
+
+def _ssl_files(options: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    named = ((name, options.get(f"ssl_{name}")) for name in ("ca", "cert", "key"))
+    return tuple((name, path) for name, path in named if path is not None)
 
 
 def _mysql_options(parts: SplitResult) -> dict[str, str]:
