@@ -13,6 +13,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.options import Options, read_options
 from benchmarks.peers import all_peers
 from benchmarks.peers.contract import Peer
+from benchmarks.processes import end_on_sigterm
 from benchmarks.results import Results, load_results
 from benchmarks.rounds import Bench, Plan
 from benchmarks.tables import markdown
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     options = read_options(arguments)
     if options is None:
         return 0
+    end_on_sigterm()
     try:
         results = load_results(options.shown) if options.shown else measure(options)
         if not options.shown:

@@ -1,7 +1,7 @@
 """The outcome as SVG: for each line of a section a panel, in it a bar for each peer.
 
 Bars begin at zero and share a scale within their panel; the thin line is the range over the
-rounds.  Colours are chosen to be legible on light and on dark paper, text follows the paper.
+rounds.  Colours are legible on light and on dark paper; text follows the paper where it can.
 """
 
 from __future__ import annotations
@@ -25,18 +25,15 @@ _HEAD = 34
 """Height of a panel's title."""
 _TITLE = 36
 _STYLE = """<style>
-text { font: 13px system-ui, sans-serif; fill: #57606a }
+text { font: 13px system-ui, sans-serif; fill: #6e7781 }
 .title { font-size: 16px; font-weight: 600 }
 .panel { font-weight: 600 }
 .bar { fill: #8c959f }
 .ours { fill: #2f81f7 }
-.range { stroke: #57606a; stroke-width: 1.5 }
+.range { stroke: #bf8700; stroke-width: 2 }
 .axis { stroke: #8c959f; stroke-width: 1 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #b1bac4 }
-  .bar { fill: #768390 }
-  .range { stroke: #e6edf3 }
-}
+@media (prefers-color-scheme: light) { text { fill: #424a53 } }
+@media (prefers-color-scheme: dark) { text { fill: #b1bac4 } }
 </style>"""
 
 Bar = tuple[str, Spread]

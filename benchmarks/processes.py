@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from benchmarks.accounting import Account, memory_kib, open_account
 
@@ -29,6 +30,15 @@ def raise_open_files(wanted: int = 200_000) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
             break
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def end_on_sigterm() -> None:
+    """Make SIGTERM an orderly end: what was started is stopped on the way out."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 class ProcessGroup:

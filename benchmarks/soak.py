@@ -24,7 +24,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.peers import Mailroute
 from benchmarks.peers.contract import counted
 from benchmarks.plots import curve
-from benchmarks.processes import settle
+from benchmarks.processes import end_on_sigterm, settle
 from benchmarks.running import NotStarted, RunningPeer
 
 _SAMPLE_SECONDS = 5.0
@@ -186,6 +186,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="the memory's curve as SVG")
     parser.add_argument("--write-docs", action="store_true")
     given = parser.parse_args(arguments)
+    end_on_sigterm()
     try:
         peer = Mailroute(given.python, workers=given.workers)
         say(f"{given.seconds:.0f} s of mixed load on {peer.name}")

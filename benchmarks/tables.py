@@ -27,10 +27,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def verdict(found: Spread | None, at_most: float | None, at_least: float | None = None) -> str:
-    """Whether the median reaches what it must."""
+    """Whether the median, as it is shown, reaches what it must."""
     if found is None or (at_most is None and at_least is None):
         return ""
-    good = found.median <= at_most if at_most is not None else found.median >= (at_least or 0)
+    shown = round(found.median, 2)
+    good = shown <= at_most if at_most is not None else shown >= (at_least or 0)
     return "reached" if good else "missed"
 
 
