@@ -25,28 +25,47 @@ from mailroute.sasl import plain
 from mailroute.sasl.registry import MECHANISMS
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
+from mailroute.table_composition import make_tables, redis_settings
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.file import FileTable
+from mailroute.tables.named import NamedTables
+from mailroute.tables.redis import RedisTable
 from mailroute.tables.sql import make_sql_table
 from mailroute.tables.sql_table import SqlSettings, SqlTable
+from mailroute.tables.string_table import TableSource
 
-Source = SqlTable | FileTable
+__all__ = ["make_tables"]
+
+Source = SqlTable | FileTable | TableSource
 
 
-def make_source(configuration: model.Configuration, reactor: Any) -> Source:
-    """The mapping's table; nothing is opened yet.  Raises ConfigurationError."""
+def make_source(
+    configuration: model.Configuration, reactor: Any, tables: NamedTables | None = None
+) -> Source:
+    """The mapping's table; nothing is opened yet.
+
+    ``tables`` are those of ``make_tables``, whose life is then their owner's; without them a
+    mapping that is a table makes and owns them itself.  Raises ConfigurationError.
+    """
     mapping = configuration.mapping
+    if mapping.table is not None:
+        named = make_tables(configuration, reactor) if tables is None else tables
+        return TableSource(named[mapping.table], named if tables is None else None)
+    if mapping.redis is not None:
+        settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
+        redis = RedisTable("mapping.redis", settings, reactor)
+        return TableSource(redis, redis)
     if mapping.sql is not None:
-        settings = SqlSettings(
+        sql_settings = SqlSettings(
             url=mapping.sql.url.reveal(),
             query=mapping.sql.query,
             keys=mapping.sql.keys,
             pool_size=mapping.sql.pool_size,
             lookup_timeout=mapping.lookup_timeout_seconds,
         )
-        return make_sql_table(settings, reactor)
+        return make_sql_table(sql_settings, reactor)
     if mapping.file is None:
-        raise ConfigurationError(["mapping.source: neither sql nor file is configured"])
+        raise ConfigurationError(["mapping.source: nothing is configured"])
     return FileTable(mapping.file.path, make_destinations(configuration))
 
 

@@ -43,7 +43,18 @@ ROOMS = {
     "net": Room(6, DIALOGUES | {"events", "route", "errors", "session", "journal"}, ANY),
     **dict.fromkeys(("manage", "workers"), Room(7, VALUES | {"journal"}, ANY)),
     **dict.fromkeys(
-        ("tap", "cli", "service", "composition", "observers", "privileges", "demo"), _TOP
+        (
+            "tap",
+            "cli",
+            "service",
+            "composition",
+            "table_composition",
+            "mapping_composition",
+            "observers",
+            "privileges",
+            "demo",
+        ),
+        _TOP,
     ),
     # Imported by floor 8 alone: no other room lists it.
     "config": Room(0, frozenset({"errors", "patterns"})),
@@ -58,9 +69,12 @@ TWISTED_TABLES = frozenset(
         "colon_file",
         "deadline",
         "mysql",
+        "named",
         "postgres",
         "postgres_pool",
         "redis",
+        "redis_pool",
+        "redis_protocol",
         "resolving",
         "slots",
         "sql_query",

@@ -11,6 +11,11 @@
 
 ``sql_query``     statements in SQL that look up, list and change
 
+``redis``         keys of a Redis server
+``named``         all tables of the configuration, with one life
+``mapping_store`` the mapping as something that can be changed, by statements (``mapping_sql``) or
+                  in its file (``mapping_file``)
+
 Below the file tables:
 
 ``colon_lines``   what stands in a file of ``key: value`` lines
@@ -27,6 +32,8 @@ Below the SQL tables:
 ``sql_statements``  the statements of a table ``sql_query``, as written and as read
 ``sql_store``     a database that any statement is put to: ``sqlite_store``, ``mysql_store``,
                   ``postgres_store``; ``stores`` makes the one that a target asks for
+``redis_pool`` ``redis_protocol`` ``redis_url``
+                  connections to Redis
 ``slots``         how many lookups use a database at once
 ``deadline``      waiting that ends in time
 ``blocking``      blocking drivers behind threads (SQLite, MySQL)

@@ -7,6 +7,7 @@ which says what is missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from mailroute.tables.contract import Key, Row
 
@@ -68,6 +69,22 @@ class StringTable:
         return ReadOnly(f"a table of type {self.kind} is read-only: it cannot {action}")
 
 
+class Life(Protocol):
+    """What a table, or all of them together, can be told beside being asked."""
+
+    def check(self) -> Sequence[str]:
+        """Try it, blocking."""
+
+    def reload(self) -> None:
+        """Read files anew."""
+
+    async def start(self) -> None:
+        """Begin to serve."""
+
+    async def close(self) -> None:
+        """End."""
+
+
 class TableSource:
     """A string table as a mapping: the first value of the account's key is the destination.
 
@@ -77,9 +94,10 @@ class TableSource:
 
     varies_on: frozenset[str] = frozenset()
 
-    def __init__(self, table: StringTable) -> None:
-        """``table`` is started and closed by its owner."""
+    def __init__(self, table: StringTable, life: Life | None = None) -> None:
+        """``life`` is what is started and closed with the source, if anything is."""
         self._table = table
+        self._life = life
 
     async def lookup(self, key: Key) -> Row | None:
         """Return the row, None without one.  Raises LookupFailed."""
@@ -87,8 +105,24 @@ class TableSource:
         destination = values[0].strip() if values else ""
         return Row(destination) if destination else None
 
+    def check(self) -> Sequence[str]:
+        """Try what the source is in charge of, blocking; return warnings.
+
+        Raises ConfigurationError.
+        """
+        return () if self._life is None else self._life.check()
+
+    def reload(self) -> None:
+        """Read files anew; what is wrong is logged, and the old content stays."""
+        if self._life is not None:
+            self._life.reload()
+
     async def start(self) -> None:
-        """Nothing to start: the owner of the table does."""
+        """Begin to serve."""
+        if self._life is not None:
+            await self._life.start()
 
     async def close(self) -> None:
-        """Nothing to close: the owner of the table does."""
+        """End connections, threads and timers."""
+        if self._life is not None:
+            await self._life.close()

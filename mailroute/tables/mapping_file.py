@@ -1,0 +1,83 @@
+"""Changes the file of ``[mapping.file]``: lines of an identifier and a destination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.rewriting import rewrite
+from mailroute.tables.string_table import Entry, StringTable, Values
+
+
+class FileMappingEntries(StringTable):
+    """The lines of a file.  Comments and other lines stay as they are; looking up is not its
+    business: the mapping does, which reads the file when it is told to."""
+
+    kind = "mapping"
+
+    def __init__(self, path: str, changed: Callable[[], None]) -> None:
+        """``changed`` is called when the file was; it may raise ConfigurationError."""
+        self._path = path
+        self._changed = changed
+
+    async def set(self, key: str, values: Values) -> None:
+        """Rewrite the file.  Raises LookupFailed, and ValueError for what is not one word."""
+        if len(values) != 1:
+            raise ValueError("an account has one destination")
+        for word in (key, *values):
+            if word.split() != [word]:
+                raise ValueError(f"{word!r} is not one word, as the lines of the file need it")
+        if key.startswith("#"):
+            raise ValueError("a line that begins with # is a comment")
+
+        def edit(lines: Sequence[str]) -> list[str]:
+            places = _places(lines, key)
+            # The last line of an identifier counts: it is the one to keep.
+            kept = [line for number, line in enumerate(lines) if number not in places[:-1]]
+            if places:
+                kept[places[-1] - len(places) + 1] = f"{key}\t{values[0]}\n"
+            else:
+                kept[-1:] = [f"{line.rstrip()}\n" for line in kept[-1:]]
+                kept.append(f"{key}\t{values[0]}\n")
+            return kept
+
+        self._rewrite(edit)
+
+    async def delete(self, key: str) -> bool:
+        """Rewrite the file without the identifier.  Raises LookupFailed."""
+
+        def edit(lines: Sequence[str]) -> list[str]:
+            places = _places(lines, key)
+            return [line for number, line in enumerate(lines) if number not in places]
+
+        return self._rewrite(edit)
+
+    async def list(self) -> Sequence[Entry]:
+        """Return what counts of the file.  Raises LookupFailed."""
+        try:
+            with open(self._path, encoding="utf-8-sig", newline="\n") as file:
+                lines = [line.split() for line in file]
+        except (OSError, UnicodeDecodeError) as error:
+            raise LookupFailed(f"{self._path} cannot be read: {error}") from None
+        found = {words[0]: (words[1],) for words in lines if _is_entry(words)}
+        return list(found.items())
+
+    def _rewrite(self, edit: Callable[[Sequence[str]], Sequence[str]]) -> bool:
+        try:
+            is_changed = rewrite(self._path, edit)
+            self._changed()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LookupFailed(f"{self._path} cannot be changed: {error}") from None
+        except ConfigurationError as error:
+            raise LookupFailed(f"the file has faults: {error}") from None
+        return is_changed
+
+
+def _is_entry(words: Sequence[str]) -> bool:
+    return len(words) > 1 and not words[0].startswith("#")
+
+
+def _places(lines: Sequence[str], key: str) -> list[int]:
+    """The numbers of the identifier's lines."""
+    split = [line.removeprefix("\ufeff").split(maxsplit=1) for line in lines]
+    return [number for number, words in enumerate(split) if words and words[0] == key]

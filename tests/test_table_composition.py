@@ -1,0 +1,160 @@
+"""From the configuration's tables to the tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+
+from mailroute import composition
+from mailroute.errors import ConfigurationError
+from mailroute.table_composition import make_tables
+from mailroute.tables.contract import Key, Row
+from mailroute.tables.named import NamedTables
+from mailroute.tables.redis import RedisTable
+from mailroute.tables.sql_query import SqlQueryTable
+from mailroute.tables.string_table import TableSource, Values
+from tests.config.reading import ConfigurationCase
+
+TABLES = r"""
+[table.end]
+type = "static"
+entries = [["bob@y", "west", "x"], ["bob", "east"]]
+[table.both]
+type = "chain"
+steps = [{ table = "aliases", optional = true }, { table = "end" }]
+[table.aliases]
+type = "static"
+entries = [["al@x", "bob@y"]]
+[table.parts]
+type = "regexp"
+regexp = "(.)@(.)"
+replacements = ["$2", "$$"]
+case_insensitive = false
+[table.same]
+type = "identity"
+[table.none]
+type = "dummy"
+[table.local]
+type = "email_localpart"
+[table.local_or_all]
+type = "email_localpart_optional"
+[table.addresses]
+type = "email_with_domain"
+domains = ["d"]
+[table.rows]
+type = "sql_query"
+driver = "sqlite3"
+dsn = "rows.db"
+lookup = "SELECT b FROM t WHERE a = :key"
+list = "SELECT a FROM t"
+[table.cache]
+type = "redis"
+url = "redis://192.0.2.1"
+[table.lines]
+type = "file"
+file = "lines"
+"""
+MAPPING = '[mapping]\nsource = "table"\n[mapping.table]\nname = "{}"\n'
+
+
+class TableCompositionTests(ConfigurationCase):
+    """Tables of every type."""
+
+    def tables(self, text: str = TABLES, mapping: str = MAPPING.format("same")) -> NamedTables:
+        """The tables of a configuration."""
+        text = text if "[table.same]" in text else text + '[table.same]\ntype = "identity"\n'
+        configuration = self.read_sections(mapping=mapping, capabilities=text)
+        return make_tables(configuration, MemoryReactorClock())
+
+    def ask(self, tables: NamedTables, name: str, key: str) -> Values | None:
+        """What a table says."""
+        return self.successResultOf(Deferred.fromCoroutine(tables[name].get(key)))
+
+    def test_types(self) -> None:
+        """Each type is the table that it says, with its settings."""
+        tables = self.tables()
+        for name, key, values in (
+            ("end", "bob@y", ("west", "x")),
+            ("both", "al@x", ("west", "x")),
+            ("both", "bob", ("east",)),
+            ("parts", "a@b", ("b", "$")),
+            ("same", "k", ("k",)),
+            ("none", "k", None),
+            ("local", "a@b", ("a",)),
+            ("local", "a", None),
+            ("local_or_all", "a", ("a",)),
+            ("addresses", "a", ("a@d",)),
+        ):
+            self.assertEqual(self.ask(tables, name, key), values, name)
+        self.assertIsInstance(tables["cache"], RedisTable)
+        self.assertIsInstance(tables["rows"], SqlQueryTable)
+        self.assertEqual(len(tables), 12)
+
+    def test_check(self) -> None:
+        """Tables are tried: files are read, statements prepared."""
+        text = TABLES.replace('[table.cache]\ntype = "redis"\nurl = "redis://192.0.2.1"\n', "")
+        self.write("lines", "a: b\n")
+        database = sqlite3.connect(Path(self.folder) / "rows.db")
+        database.execute("CREATE TABLE t (a, b)")
+        database.close()
+        tables = self.tables(text)
+        self.assertEqual(tables.check(), [])
+        self.assertEqual(self.ask(tables, "lines", "a"), ("b",))
+        self.write("lines", ": b\n")
+        error = self.assertRaises(ConfigurationError, self.tables(text).check)
+        self.assertIn("lines:1: ", str(error))
+
+    def test_shared(self) -> None:
+        """A table that a chain names is the table of that name, not another one."""
+        tables = self.tables()
+        self.assertIs(tables["both"]._steps[1].table, tables["end"])  # type: ignore[attr-defined]
+
+    def test_complaints(self) -> None:
+        """Everything that cannot be made is told at once, with its table."""
+        text = (
+            '[table.a]\ntype = "regexp"\nregexp = "("\n'
+            '[table.b]\ntype = "sql_query"\ndriver = "mysql"\ndsn = "x"\nlookup = "SELECT 1"\n'
+            '[table.c]\ntype = "chain"\nsteps = [{ table = "a" }]\n'
+            '[table.d]\ntype = "redis"\nurl = "redis://h/x"\n'
+            '[table.e]\ntype = "sql_query"\ndriver = "sqlite3"\ndsn = "x"\nlookup = "SELECT $2"\n'
+        )
+        error = self.assertRaises(ConfigurationError, self.tables, text)
+        places = [complaint.split(": ")[0] for complaint in error.complaints]
+        self.assertEqual(
+            places, ["table.a", "table.b.dsn", "table.d.url", "table.e.lookup"], error.complaints
+        )
+
+
+class MappingTests(ConfigurationCase):
+    """A table as the mapping."""
+
+    def source(self, mapping: str, share: bool = False) -> TableSource:
+        """The mapping's source."""
+        configuration = self.read_sections(mapping=mapping, capabilities=TABLES)
+        reactor = MemoryReactorClock()
+        tables = make_tables(configuration, reactor) if share else None
+        source = composition.make_source(configuration, reactor, tables)
+        assert isinstance(source, TableSource)
+        return source
+
+    def test_table(self) -> None:
+        """Any table can be the mapping: its first value is the destination."""
+        for share in (False, True):
+            source = self.source(MAPPING.format("both"), share)
+            found = Deferred.fromCoroutine(source.lookup(Key("al@x")))
+            self.assertEqual(self.successResultOf(found), Row("west"))
+
+    def test_life(self) -> None:
+        """The mapping owns its tables unless they are somebody else's."""
+        self.assertIsInstance(self.source(MAPPING.format("both"))._life, NamedTables)
+        self.assertIsNone(self.source(MAPPING.format("both"), share=True)._life)
+
+    def test_redis(self) -> None:
+        """A Redis server; nothing is opened for it."""
+        source = self.source('[mapping]\nsource = "redis"\n[mapping.redis]\nurl = "redis://h"\n')
+        self.assertIsInstance(source._life, RedisTable)
+        self.successResultOf(Deferred.fromCoroutine(source.start()))
+        self.successResultOf(Deferred.fromCoroutine(source.close()))
