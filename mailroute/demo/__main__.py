@@ -50,8 +50,11 @@ def start(
 
 def run(reactor: Any, make_service: MakeService, ports: FrontPorts, output: TextIO) -> int:
     """Run the demo until a signal ends it; return the exit status."""
-    # Until the reactor has its own handlers, the temporary folder is removed all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Until the reactor has its own handlers, a signal is remembered: an exception out of a handler
+    # could end in a Deferred.
+    early: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda caught, frame: early.append(caught))
     with tempfile.TemporaryDirectory(prefix="mailroute-demo-") as path:
         folder = Folder(Path(path))
         try:
@@ -64,6 +67,7 @@ def run(reactor: Any, make_service: MakeService, ports: FrontPorts, output: Text
         # What was logged until now is kept, and follows the instructions.
         log = observer(Output(None), "info", "text")
         globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+        reactor.callLater(0, lambda: reactor.stop() if early else None)
         reactor.run()
     return 0
 

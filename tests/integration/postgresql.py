@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import atexit
 import functools
 import os
@@ -98,12 +99,15 @@ class PostgresServer:
     def suspend(self) -> None:
         """Hang: every process of the server is stopped, connections stay open."""
         for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
+            # A server process for a connection that has just ended may be gone already.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Go on after ``suspend``."""
         for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def _pids(self) -> list[int]:
         """The postmaster first, so that it starts no others, then its children."""
