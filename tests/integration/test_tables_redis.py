@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from mailroute.tables.redis import RedisSettings, RedisTable
 from mailroute.tables.redis_protocol import VALUE_LIMIT_OCTETS
 from mailroute.tables.string_table import TableSource
 from tests.integration.redis_server import RedisServer, shared_server
+from tests.support.documented import answer_of, examples
 from tests.tables.contract_tests import ALICE, INJECTIONS, TableContract
 
 RECOVERY_SECONDS = 30
@@ -215,3 +217,17 @@ class OutageTests(RedisCase):
         self.assertLessEqual(table._pool.connections, 2)
         self.server.resume()
         await self.recovers(table)
+
+
+class DocumentTests(RedisCase):
+    """The example of the document."""
+
+    async def test_example(self) -> None:
+        """Each answer is the one that the document gives."""
+        (example,) = [example for example in examples() if example.redis]
+        for command in example.redis:
+            self.server.command(*command)
+        settings = tomllib.loads(example.configuration)["table"]
+        for lookup in example.lookups:
+            table = self.make(key_prefix=settings[lookup.table]["key_prefix"])
+            self.assertEqual(await answer_of(table, lookup.key), lookup.answer, lookup.key)
