@@ -50,11 +50,17 @@ def start(
 
 def run(reactor: Any, make_service: MakeService, ports: FrontPorts, output: TextIO) -> int:
     """Run the demo until a signal ends it; return the exit status."""
-    # Until the reactor has its own handlers, a signal is remembered: an exception out of a handler
-    # could end in a Deferred.
     early: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        # Not an exception: it could end in a Deferred.  The reactor replaces SIGTERM's handler by
+        # its own, and leaves SIGINT to us.
+        early.append(number)
+        if reactor.running and len(early) == 1:
+            reactor.callFromThread(reactor.stop)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda caught, frame: early.append(caught))
+        signal.signal(number, end)
     with tempfile.TemporaryDirectory(prefix="mailroute-demo-") as path:
         folder = Folder(Path(path))
         try:
