@@ -29,7 +29,7 @@ class FileTests(TestCase):
     async def serve(self, text: str) -> ColonFileTable:
         """A started table with this text."""
         self.path.write_text(text)
-        table = ColonFileTable(str(self.path), reactor, deferToThread)
+        table = ColonFileTable(str(self.path), reactor, lambda job: deferToThread(job))
         await table.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(table.close()))
         return table
