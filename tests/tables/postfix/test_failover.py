@@ -49,18 +49,29 @@ class FailoverTests(AwaitingCase):
         self.assertEqual(self.c.asked, [])
 
     def test_left_alone(self) -> None:
-        """It is left alone for the retry interval, then tried again; who answered stays first."""
+        """It is left alone for the retry interval, even when the others go away, too."""
+        self.a.answer = LookupFailed("gone")
+        servers = self.servers(self.a, self.b, self.c)
+        self.ask(servers)
+        self.b.answer = LookupFailed("gone")
+        self.assertEqual(self.ask(servers), ROWS)
+        self.assertEqual([len(server.asked) for server in (self.a, self.b, self.c)], [1, 2, 1])
+        self.clock.advance(61)
+        self.a.answer = ROWS
+        self.c.answer = LookupFailed("gone")
+        self.assertEqual(self.ask(servers), ROWS)
+        self.assertEqual(len(self.a.asked), 2)
+
+    def test_stays(self) -> None:
+        """Who answered last time is asked first, whatever the ranks."""
+        self.b.rank = 1
         self.a.answer = LookupFailed("gone")
         servers = self.servers(self.a, self.b)
         self.ask(servers)
-        self.ask(servers)
-        self.assertEqual(len(self.a.asked), 1)
+        self.a.answer = ROWS
         self.clock.advance(61)
         self.ask(servers)
-        self.assertEqual(len(self.a.asked), 1)
-        self.b.answer = LookupFailed("gone")
-        self.a.answer = ROWS
-        self.assertEqual(self.ask(servers), ROWS)
+        self.assertEqual((len(self.a.asked), len(self.b.asked)), (1, 2))
 
     def test_nobody(self) -> None:
         """If nobody answers the lookup fails with every reason; it is tried again at once."""
