@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -25,6 +26,7 @@ from mailroute.sasl.registry import MECHANISMS
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.tables.cached import CachedTable, CachePolicy
+from mailroute.tables.contract import Table
 from mailroute.tables.file import FileTable
 from mailroute.tables.sql import make_sql_table
 from mailroute.tables.sql_table import SqlSettings, SqlTable
@@ -49,7 +51,20 @@ def make_source(configuration: model.Configuration, reactor: Any) -> Source:
     return FileTable(mapping.file.path, configuration.destinations)
 
 
-def make_cache(configuration: model.Configuration, source: Source, reactor: Any) -> CachedTable:
+def share_of(configuration: model.Configuration, workers: int | None = None) -> model.Configuration:
+    """What one of so many workers may use of what the node may use; None: as little as can be.
+
+    Each has one connection to the database at least.
+    """
+    mapping = configuration.mapping
+    if mapping.sql is None:
+        return configuration
+    size = max(mapping.sql.pool_size // workers, 1) if workers is not None else 1
+    sql = replace(mapping.sql, pool_size=size)
+    return replace(configuration, mapping=replace(mapping, sql=sql))
+
+
+def make_cache(configuration: model.Configuration, source: Table, reactor: Any) -> CachedTable:
     """The cache before the mapping."""
     mapping = configuration.mapping
     policy = CachePolicy(

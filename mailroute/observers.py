@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ class Output:
         if path and path != "-":
             # Rotation is logrotate's: it moves the file and has it reopened.
             self._file = LogFile.fromFullPath(path, rotateLength=None, defaultMode=LOG_MODE)
+            self._append()
             self._opened = os.stat(self._file.path)
 
     def stream(self) -> TextIO:
@@ -42,7 +44,23 @@ class Output:
         # Tried first: LogFile closes the old file before it opens the new one.
         os.close(os.open(self._file.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, LOG_MODE))
         self._file.reopen()
+        self._append()
         self._opened = os.stat(self._file.path)
+
+    @property
+    def descriptor(self) -> int:
+        """Of the log."""
+        return int((self._file._file if self._file is not None else sys.stdout).fileno())
+
+    def adopt(self, descriptor: int) -> None:
+        """Go on in this file, which somebody with more rights has opened."""
+        if self._file is not None:
+            os.dup2(descriptor, self.descriptor, inheritable=False)
+
+    def _append(self) -> None:
+        """Every write goes to the file's end: several processes write to it."""
+        flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
     def _is_in_place(self, path: str) -> bool:
         try:

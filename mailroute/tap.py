@@ -11,10 +11,12 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from mailroute.config.model import Configuration
-from mailroute.config.reader import read
+from mailroute.config.reader import load, read
 from mailroute.errors import ConfigurationError
 from mailroute.observers import Output, observer
 from mailroute.service import MailrouteService
+from mailroute.supervision import NodeService, count_workers, make_supervisor
+from mailroute.workers.orders import LogChoice
 
 DEFAULT_CONFIG = "/etc/mailroute/mailroute.toml"
 EX_CONFIG = 78
@@ -38,33 +40,40 @@ class Options(usage.Options):
         """Read the configuration while complaints still reach the terminal."""
         # A relative path is resolved before twistd changes the folder.
         self["config"] = os.path.abspath(self["config"])
-        self["configuration"] = _read_or_exit(self["config"])
+        self["text"], self["configuration"] = _read_or_exit(self["config"])
         parent = getattr(self, "parent", None)
         if parent is not None:
             _choose_log(parent, self["configuration"])
 
 
-def makeService(options: Mapping[str, Any]) -> MailrouteService:
+def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
 
-    configuration = options.get("configuration") or _read_or_exit(options["config"])
+    if "configuration" in options:
+        text, configuration = options["text"], options["configuration"]
+    else:
+        text, configuration = _read_or_exit(options["config"])
     try:
         service = MailrouteService(configuration, reactor)
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
-    service.reopen_log = _reopen_log
     log = Logger(namespace="mailroute")
     for warning in warnings:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
         log.warn("{text}", text=warning)
+    if count_workers(configuration) > 1:
+        return make_supervisor(configuration, text, _log_of_workers(), _reopen_log, reactor)
+    service.reopen_log = _reopen_log
     return service
 
 
-def _read_or_exit(path: str) -> Configuration:
+def _read_or_exit(path: str) -> tuple[str, Configuration]:
+    """The file's text, and what it says."""
     try:
-        return read(path, environment=os.environ)
+        text = load(path)
+        return text, read(path, environment=os.environ, text=text)
     except ConfigurationError as error:
         _exit(path, error)
 
@@ -79,7 +88,11 @@ def _exit(path: str, error: ConfigurationError) -> NoReturn:
 
 def _choose_log(parent: Any, configuration: Configuration) -> None:
     """Log in our format, unless twistd was told something else."""
-    if parent.get("logger") or parent.get("syslog"):
+    if parent.get("logger"):
+        _told_otherwise.append(LogChoice("factory", parent["logger"]))
+        return
+    if parent.get("syslog"):
+        _told_otherwise.append(LogChoice("syslog", parent["prefix"]))
         return
     path = parent.get("logfile") or ("-" if parent.get("nodaemon") else "twistd.log")
     server = configuration.server
@@ -89,6 +102,15 @@ def _choose_log(parent: Any, configuration: Configuration) -> None:
 
 
 _log_choice: list[tuple[str, str, str]] = []
+_told_otherwise: list[LogChoice] = []
+
+
+def _log_of_workers() -> LogChoice:
+    """Where workers log: to the same file, or however twistd was told."""
+    if _told_otherwise:
+        return _told_otherwise[-1]
+    path = _log_choice[-1][0] if _log_choice else "-"
+    return LogChoice("file", path if path == "-" else os.path.abspath(path))
 
 
 def chosen_observer() -> ILogObserver:
@@ -102,7 +124,11 @@ def chosen_observer() -> ILogObserver:
 _outputs: list[Output] = []
 
 
-def _reopen_log() -> None:
-    """Have the chosen observer go on in a new file; raises OSError."""
+def _reopen_log() -> int | None:
+    """Have the chosen observer go on in a new file; raises OSError.
+
+    Returns the log's descriptor, None where it is not ours.
+    """
     for output in _outputs:
         output.reopen()
+    return _outputs[-1].descriptor if _outputs else None
