@@ -48,19 +48,16 @@ class Output:
         self._opened = os.stat(self._file.path)
 
     @property
-    def descriptor(self) -> int:
-        """Of the log."""
-        return int((self._file._file if self._file is not None else sys.stdout).fileno())
-
-    def adopt(self, descriptor: int) -> None:
-        """Go on in this file, which somebody with more rights has opened."""
-        if self._file is not None:
-            os.dup2(descriptor, self.descriptor, inheritable=False)
+    def descriptor(self) -> int | None:
+        """Of the log file; None for standard output."""
+        return int(self._file._file.fileno()) if self._file is not None else None
 
     def _append(self) -> None:
         """Every write goes to the file's end: several processes write to it."""
-        flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+        descriptor = self.descriptor
+        if descriptor is not None:
+            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
     def _is_in_place(self, path: str) -> bool:
         try:
@@ -69,7 +66,23 @@ class Output:
             return False
 
 
-def observer(output: Output, level: str, log_format: str) -> ILogObserver:
+class InheritedOutput:
+    """A log file that somebody with more rights has opened, and opens anew."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "a", encoding="utf-8")
+
+    def stream(self) -> TextIO:
+        """Where to write."""
+        return self._file
+
+    def adopt(self, descriptor: int) -> None:
+        """Go on in this file; the descriptor may be closed afterwards."""
+        self._file.flush()
+        os.dup2(descriptor, self._file.fileno(), inheritable=False)
+
+
+def observer(output: Output | InheritedOutput, level: str, log_format: str) -> ILogObserver:
     """An observer for events of this level (debug to critical) and above."""
     return cast(ILogObserver, _Observer(output, level, log_format))
 
@@ -78,7 +91,7 @@ def observer(output: Output, level: str, log_format: str) -> ILogObserver:
 class _Observer:
     """Writes events; one method, since there is an event for each session."""
 
-    def __init__(self, output: Output, level: str, log_format: str) -> None:
+    def __init__(self, output: Output | InheritedOutput, level: str, log_format: str) -> None:
         self._stream = output.stream()
         self._format = as_json if log_format == "json" else as_text
         levels = list(LogLevel.iterconstants())

@@ -86,7 +86,7 @@ class MailrouteService(Service):
         self._acceptors: list[Acceptor] = []
         self._rooms: dict[str, Room] = {}
         self._owns_sockets = True
-        self.reopen_log: Callable[[], object] = lambda: None
+        self.reopen_log: Callable[[], None] = lambda: None
         """What SIGUSR1 calls, and SIGHUP before anything else; raises OSError."""
 
     def check(self) -> list[str]:

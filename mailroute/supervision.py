@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -49,6 +50,17 @@ def make_plan(configuration: model.Configuration, text: str) -> Plan:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class NodeLog:
+    """The log of all processes of the node."""
+
+    choice: LogChoice
+    descriptor: Callable[[], int | None]
+    """Of its file, None where it is none of ours."""
+    reopen: Callable[[], None]
+    """Go on in a new file; raises OSError."""
+
+
 class NodeService(Supervisor):
     """The supervisor as a service under twistd."""
 
@@ -74,15 +86,11 @@ class NodeService(Supervisor):
 
 
 def make_supervisor(
-    configuration: model.Configuration,
-    text: str,
-    log: LogChoice,
-    reopen_log: Callable[[], int | None],
-    reactor: Any,
+    configuration: model.Configuration, text: str, log: NodeLog, reactor: Any
 ) -> NodeService:
     """The supervisor of a checked configuration, whose text this is."""
     ledger = Ledger()
-    launcher = Launcher(reactor, os.environ, ledger.descriptor)
+    launcher = Launcher(reactor, os.environ, ledger.descriptor, log.descriptor)
     places = Places(_bind, sockets.listening)
     path = configuration.path
 
@@ -90,7 +98,7 @@ def make_supervisor(
         plan = edition.plan
         columns = {name: ledger.column(name) for name in plan.listeners}
         row = ledger.enter()
-        orders = Orders(path, edition.text, index, plan.workers, row, columns, log=log)
+        orders = Orders(path, edition.text, index, plan.workers, row, columns, log=log.choice)
         try:
             worker = launcher.launch(orders, places.of_worker(plan, index))
         except OSError:
@@ -106,6 +114,10 @@ def make_supervisor(
 
     async def check(text: str) -> Plan:
         return _verdict(*await launcher.check(path, text))
+
+    def reopen_log() -> int | None:
+        log.reopen()
+        return log.descriptor()
 
     means = Means(reactor, places, lambda: load(path), check, launch, reopen_log)
     return NodeService(Edition(text, make_plan(configuration, text)), means, reactor)

@@ -15,7 +15,7 @@ from mailroute.config.reader import load, read
 from mailroute.errors import ConfigurationError
 from mailroute.observers import Output, observer
 from mailroute.service import MailrouteService
-from mailroute.supervision import NodeService, count_workers, make_supervisor
+from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
 from mailroute.workers.orders import LogChoice
 
 DEFAULT_CONFIG = "/etc/mailroute/mailroute.toml"
@@ -64,7 +64,7 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
         log.warn("{text}", text=warning)
     if count_workers(configuration) > 1:
-        return make_supervisor(configuration, text, _log_of_workers(), _reopen_log, reactor)
+        return make_supervisor(configuration, text, _log_of_workers(), reactor)
     service.reopen_log = _reopen_log
     return service
 
@@ -105,12 +105,14 @@ _log_choice: list[tuple[str, str, str]] = []
 _told_otherwise: list[LogChoice] = []
 
 
-def _log_of_workers() -> LogChoice:
-    """Where workers log: to the same file, or however twistd was told."""
+def _log_of_workers() -> NodeLog:
+    """Workers log to the same file, or however twistd was told."""
+    choice = LogChoice("output")
     if _told_otherwise:
-        return _told_otherwise[-1]
-    path = _log_choice[-1][0] if _log_choice else "-"
-    return LogChoice("file", path if path == "-" else os.path.abspath(path))
+        choice = _told_otherwise[-1]
+    elif _log_choice and _log_choice[-1][0] != "-":
+        choice = LogChoice("file")
+    return NodeLog(choice, lambda: _outputs[-1].descriptor if _outputs else None, _reopen_log)
 
 
 def chosen_observer() -> ILogObserver:
@@ -124,11 +126,7 @@ def chosen_observer() -> ILogObserver:
 _outputs: list[Output] = []
 
 
-def _reopen_log() -> int | None:
-    """Have the chosen observer go on in a new file; raises OSError.
-
-    Returns the log's descriptor, None where it is not ours.
-    """
+def _reopen_log() -> None:
+    """Have the chosen observer go on in a new file; raises OSError."""
     for output in _outputs:
         output.reopen()
-    return _outputs[-1].descriptor if _outputs else None

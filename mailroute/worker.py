@@ -24,11 +24,12 @@ from mailroute.config.model import Configuration
 from mailroute.config.reader import read
 from mailroute.errors import ConfigurationError
 from mailroute.net.listener import Room
-from mailroute.observers import Output, observer
+from mailroute.observers import InheritedOutput, Output, observer
 from mailroute.service import MailrouteService
 from mailroute.supervision import make_plan
 from mailroute.workers.link import (
     LINK_DESCRIPTOR,
+    LOG_DESCRIPTOR,
     ORDERS_DESCRIPTOR,
     TALLY_DESCRIPTOR,
     WorkerEnd,
@@ -37,6 +38,8 @@ from mailroute.workers.orders import Orders
 from mailroute.workers.process import CHECK_WORD
 from mailroute.workers.tally import Tally
 
+EX_CONFIG = 78
+"""sysexits(3): the configuration is at fault."""
 _FOR_THE_SUPERVISOR = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -75,8 +78,10 @@ class NodeRoom(Room):
 class Worker:
     """What the link drives."""
 
-    def __init__(self, service: MailrouteService, output: Output | None, reactor: Any) -> None:
-        """``output``: the log, where it is a file of ours."""
+    def __init__(
+        self, service: MailrouteService, output: InheritedOutput | None, reactor: Any
+    ) -> None:
+        """``output``: the log, where it is a file."""
         self._service = service
         self._output = output
         self._reactor = reactor
@@ -149,20 +154,24 @@ def _taken(number: int) -> socket.socket:
     return taken
 
 
-def begin_log(orders: Orders, configuration: Configuration) -> Output | None:
+def begin_log(orders: Orders, configuration: Configuration) -> InheritedOutput | None:
     """Log where twistd was told to, as this configuration wants it."""
-    choice, output = orders.log, None
+    choice, inherited = orders.log, None
+    server = configuration.server
     if choice.kind == "syslog":
         from twisted.python import syslog
 
         chosen: Any = LegacyLogObserverWrapper(cast(Any, syslog.SyslogObserver(choice.value).emit))
     elif choice.kind == "factory":
         chosen = namedAny(choice.value)()
+    elif choice.kind == "file":
+        inherited = InheritedOutput(LOG_DESCRIPTOR)
+        os.set_inheritable(LOG_DESCRIPTOR, False)
+        chosen = observer(inherited, server.log_level, server.log_format)
     else:
-        output = Output(choice.value)
-        chosen = observer(output, configuration.server.log_level, configuration.server.log_format)
+        chosen = observer(Output(None), server.log_level, server.log_format)
     globalLogBeginner.beginLoggingTo([chosen])
-    return output
+    return inherited
 
 
 def work(orders: Orders, environment: Mapping[str, str], reactor: Any) -> None:
@@ -192,8 +201,13 @@ def main(words: Sequence[str]) -> int:
     os.close(ORDERS_DESCRIPTOR)
     if words[:1] == [CHECK_WORD]:
         print(check(orders, os.environ, reactor))
-    else:
+        return 0
+    try:
         work(orders, os.environ, reactor)
+    except ConfigurationError as error:
+        # A file that the configuration names has changed since it was checked.
+        print("\n".join(error.complaints), file=sys.stderr)
+        return EX_CONFIG
     return 0
 
 

@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 from mailroute import supervision
 from mailroute.config.model import Configuration
 from mailroute.errors import ConfigurationError
-from mailroute.supervision import make_plan, make_supervisor
+from mailroute.supervision import NodeLog, make_plan, make_supervisor
 from mailroute.workers.orders import LogChoice, Orders
 from mailroute.workers.plan import Place
 from tests.config.reading import ConfigurationCase
@@ -115,10 +115,8 @@ class SupervisorTests(SupervisionCase):
         listener = LISTENERS.partition("[listener.pop3]")[0]
         listener = listener.replace("/run/imap", os.path.join(self.folder, "imap"))
         self.configuration = self.configured("workers = 2", listener=listener)
-        choice = LogChoice("syslog", "front")
-        self.service = make_supervisor(
-            self.configuration, "the text", choice, lambda: None, Clock()
-        )
+        log = NodeLog(LogChoice("syslog", "front"), lambda: 9, lambda: None)
+        self.service = make_supervisor(self.configuration, "the text", log, Clock())
         self.means = self.service._means
         self.edition = self.service._present.edition
         self.events: list[Any] = []
@@ -152,6 +150,10 @@ class SupervisorTests(SupervisionCase):
         self.launcher.is_short = False
         self.means.launch(self.edition, 0)
         self.assertEqual(self.launcher.orders[-1].row, 0)
+
+    def test_log(self) -> None:
+        """Workers are given the file that was opened anew."""
+        self.assertEqual(self.means.reopen_log(), 9)
 
     def verdict(self, said: str, end: str = "exit status 0") -> Any:
         self.launcher.said = (said, end)

@@ -198,15 +198,21 @@ class LogTests(TapCase):
     def test_told_otherwise(self) -> None:
         """A logger or syslog that was asked for stays, and workers have it as well."""
         self.assertEqual(self.chosen(logger="some.thing")["logger"], "some.thing")
-        self.assertEqual(tap._log_of_workers(), LogChoice("factory", "some.thing"))
+        self.assertEqual(tap._log_of_workers().choice, LogChoice("factory", "some.thing"))
         self.assertIsNone(self.chosen(syslog=1)["logger"])
-        self.assertEqual(tap._log_of_workers(), LogChoice("syslog", "front"))
+        self.assertEqual(tap._log_of_workers().choice, LogChoice("syslog", "front"))
 
     def test_workers(self) -> None:
-        """They log to the same file, wherever twistd goes meanwhile."""
-        self.assertEqual(tap._log_of_workers(), LogChoice("file", "-"))
-        self.chosen(logfile="x.log")
-        self.assertEqual(tap._log_of_workers(), LogChoice("file", os.path.abspath("x.log")))
+        """They have the file that is open, which they might not be allowed to open."""
+        self.assertEqual(tap._log_of_workers().choice, LogChoice("output"))
+        self.chosen(logfile=os.path.join(self.folder, "mailroute.log"))
+        log = tap._log_of_workers()
+        self.assertEqual((log.choice, log.descriptor()), (LogChoice("file"), None))
+        chosen_observer()
+        self.addCleanup(tap._outputs.clear)
+        descriptor = log.descriptor()
+        assert descriptor is not None
+        self.assertTrue(os.readlink(f"/proc/self/fd/{descriptor}").endswith("/mailroute.log"))
 
     def test_reopened(self) -> None:
         """The service reopens what was chosen."""

@@ -16,7 +16,8 @@ from twisted.python.failure import Failure as Caught
 LINK_DESCRIPTOR = 3
 ORDERS_DESCRIPTOR = 4
 TALLY_DESCRIPTOR = 5
-FIRST_SOCKET_DESCRIPTOR = 6
+LOG_DESCRIPTOR = 6
+FIRST_SOCKET_DESCRIPTOR = 7
 
 
 class Ready(amp.Command):

@@ -18,10 +18,10 @@ _CHUNK = 1 << 16
 class LogChoice:
     """Where twistd was told to log; level and format are the configuration's."""
 
-    kind: str = "file"
-    """file, syslog, factory"""
-    value: str = "-"
-    """An absolute path or ``-``, the prefix for syslog, or the full name of a factory."""
+    kind: str = "output"
+    """file (inherited), output (the standard one), syslog, factory"""
+    value: str = ""
+    """The prefix for syslog, or the full name of a factory."""
 
 
 @dataclass(frozen=True, slots=True)

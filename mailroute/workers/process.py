@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from mailroute.workers.link import (
     FIRST_SOCKET_DESCRIPTOR,
     LINK_DESCRIPTOR,
+    LOG_DESCRIPTOR,
     ORDERS_DESCRIPTOR,
     TALLY_DESCRIPTOR,
     Renew,
@@ -110,11 +111,18 @@ def words_of_end(end: Any) -> str:
 class Launcher:
     """Starts processes of the code that is on the disk now."""
 
-    def __init__(self, reactor: Any, environment: Mapping[str, str], tally: int) -> None:
-        """``tally``: the descriptor of the shared counters."""
+    def __init__(
+        self,
+        reactor: Any,
+        environment: Mapping[str, str],
+        tally: int,
+        log: Callable[[], int | None],
+    ) -> None:
+        """``tally`` and ``log``: descriptors of the shared counters and of the log file."""
         self._reactor = reactor
         self._environment = child_environment(environment)
         self._tally = tally
+        self._log = log
 
     def launch(self, orders: Orders, sockets: Sequence[Sequence[socket.socket]]) -> Worker:
         """Start a worker with these sockets for its places.  Raises OSError."""
@@ -132,6 +140,9 @@ class Launcher:
                 TALLY_DESCRIPTOR: self._tally,
                 **inherited,
             }
+            log = self._log()
+            if log is not None:
+                descriptors[LOG_DESCRIPTOR] = log
             self._spawn(worker, ["slot", slot], descriptors)
             worker.connect(near, self._reactor)
         return worker

@@ -185,6 +185,7 @@ class Supervisor(Service):
                 except ConfigurationError as error:
                     for complaint in error.complaints:
                         _log.error("reload: {text}; the old content stays", text=complaint)
+                    _log.error("not reloaded: the old configuration is served on")
         finally:
             self._is_changing = False
 

@@ -8,6 +8,8 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -233,6 +235,21 @@ class CrashTests(WorkersCase):
         again = [greeted(port)[1] for _ in range(limit)]
         self.assertTrue(all(words.startswith(b"* OK ") for words in again), again)
 
+    def test_broken_mapping(self) -> None:
+        """A successor that cannot read the mapping file says why, and comes when it can."""
+        daemon = self.node()
+        victim, neighbour = children(daemon.pid)
+        (daemon.folder / "routes").write_text("broken\n")
+        os.kill(victim, signal.SIGKILL)
+        daemon.await_log("'broken' has no destination", 3)
+        daemon.await_log("no worker gets ready")
+        self.assertIn(neighbour, children(daemon.pid))
+        (daemon.folder / "routes").write_text(f"{ALICE} east\n")
+        for _ in range(SESSIONS):
+            self.assertIn(b"at east", login(self.port))
+        daemon.stop()
+        self.assertEqual(daemon.defects(), [])
+
     def test_supervisor(self) -> None:
         """Workers whose supervisor is gone serve their sessions to the end, and go."""
         daemon = self.node()
@@ -457,6 +474,27 @@ class RightsTests(WorkersCase):
         daemon.configuration.write_text(text + listener(low, "pop3"))
         self.changed(daemon, signal.SIGHUP)
         self.assertTrue(greeted(low)[1].startswith(b"+OK "))
+        daemon.stop()
+        self.assertEqual(daemon.defects(), [])
+
+    def test_twistd(self) -> None:
+        """twistd's own --uid: the supervisor has no rights either, and the log is root's."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can give rights up")
+        nobody = pwd.getpwnam("nobody")
+        try:
+            subprocess.run([sys.executable, "-V"], user=nobody.pw_uid, check=True)
+        except OSError:
+            raise SkipTest("the interpreter is out of the reach of the user nobody") from None
+        daemon = self.node()
+        daemon.stop()
+        daemon.start(self.port, ["-n", f"--uid={nobody.pw_uid}", f"--gid={nobody.pw_gid}"])
+        self.assertIn(b"at east", login(self.port))
+        for pid in [daemon.pid, *children(daemon.pid)]:
+            self.assertEqual(os.stat(f"/proc/{pid}").st_uid, nobody.pw_uid)
+        before = children(daemon.pid)
+        self.configure(daemon, "[server]\n", "# changed\n[server]\n")
+        self.assertEqual(set(self.changed(daemon, signal.SIGHUP)) & set(before), set())
         daemon.stop()
         self.assertEqual(daemon.defects(), [])
 

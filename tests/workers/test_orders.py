@@ -39,7 +39,7 @@ class OrdersTests(SynchronousTestCase):
         """What is missing has a default; what is unknown is left out."""
         descriptor = os.memfd_create("test")
         self.addCleanup(os.close, descriptor)
-        fields = {"path": "p", "text": "t", "colour": "red", "log": {"kind": "file", "mood": 1}}
+        fields = {"path": "p", "text": "t", "colour": "red", "log": {"kind": "output", "mood": 1}}
         os.write(descriptor, json.dumps(fields).encode())
         self.assertEqual(Orders.unseal(descriptor), Orders("p", "t"))
 

@@ -14,7 +14,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.workers.link import ORDERS_DESCRIPTOR
+from mailroute.workers.link import LOG_DESCRIPTOR, ORDERS_DESCRIPTOR
 from mailroute.workers.orders import Orders
 from mailroute.workers.process import CHECK_SECONDS, Launcher, words_of_end
 from tests.support.local_reactor import open_descriptors
@@ -61,10 +61,11 @@ class LauncherCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = SpawningReactor()
+        self.log: int | None = None
         self.tally = os.open(os.devnull, os.O_RDONLY)
         self.addCleanup(os.close, self.tally)
         environment = {"PATH": "/bin", "LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "x"}
-        self.launcher = Launcher(self.reactor, environment, self.tally)
+        self.launcher = Launcher(self.reactor, environment, self.tally, lambda: self.log)
         self.sockets = [socket.socket() for _ in range(3)]
         for each in self.sockets:
             self.addCleanup(each.close)
@@ -83,9 +84,17 @@ class LauncherTests(LauncherCase):
     def test_sockets(self) -> None:
         """Its orders name the descriptors under which it finds the sockets of each place."""
         self.launch()
-        self.assertEqual(self.reactor.orders.sockets, [[6, 7], [8]])
-        for number, each in zip((6, 7, 8), self.sockets, strict=True):
+        self.assertEqual(self.reactor.orders.sockets, [[7, 8], [9]])
+        for number, each in zip((7, 8, 9), self.sockets, strict=True):
             self.assertEqual(self.reactor.inherited[number], os.fstat(each.fileno()).st_ino)
+
+    def test_log(self) -> None:
+        """The log's file is inherited where there is one."""
+        self.launch()
+        self.assertNotIn(LOG_DESCRIPTOR, self.reactor.inherited)
+        self.log = self.tally
+        self.launch()
+        self.assertEqual(self.reactor.inherited[LOG_DESCRIPTOR], os.fstat(self.tally).st_ino)
 
     def test_nothing_is_left(self) -> None:
         """The supervisor keeps none of the descriptors that are the child's."""

@@ -142,6 +142,7 @@ class ChangeTests(SupervisorCase):
         self.complaints = ["this", "that"]
         self.change()
         expected = [f"reload: {text}; the old content stays" for text in self.complaints]
+        expected.append("not reloaded: the old configuration is served on")
         self.assertEqual(self.said("error"), expected)
         self.assertEqual(self.told(self.staff), [["serve"]] * 2)
         self.complaints = []
@@ -158,7 +159,7 @@ class ChangeTests(SupervisorCase):
                 if not worker.ended.called:
                     worker.end("exit status 1")
             self.clock.advance(5)
-        self.assertIn("the new workers cannot start", self.said("error")[-1])
+        self.assertIn("the new workers cannot start", self.said("error")[-2])
         self.assertEqual(self.told([good]), [["stop"]])
         self.assertEqual(self.told(self.first), [["serve"]] * 2)
         self.assertEqual(len([s for s in self.sockets if s.is_open]), 2)
