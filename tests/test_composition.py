@@ -117,6 +117,17 @@ class TableTests(CompositionCase):
         self.assertEqual(source.varies_on, {"protocol"})
         self.assertEqual(source.statement.names, ("key", "protocol"))
 
+    def test_share(self) -> None:
+        """A worker's part of the pool; everybody has one connection at least."""
+        sizes = {}
+        for workers in (1, 3, 16, 100, None):
+            share = composition.share_of(self.read_sections(), workers)
+            assert share.mapping.sql is not None
+            sizes[workers] = share.mapping.sql.pool_size
+        self.assertEqual(sizes, {1: 16, 3: 5, 16: 1, 100: 1, None: 1})
+        configuration = self.configured()
+        self.assertIs(composition.share_of(configuration, 2), configuration)
+
     def test_cache(self) -> None:
         """The cache keeps as long and as much as configured."""
         ttl = 'positive_ttl = "1m"\nnegative_ttl = "2s"\nstale_ttl = "3h"\ncache_max_entries = 4\n'
