@@ -17,6 +17,7 @@ from mailroute.tables.email_localpart import LocalPartTable, OptionalLocalPartTa
 from mailroute.tables.email_with_domain import WithDomainTable
 from mailroute.tables.identity import IdentityTable
 from mailroute.tables.named import NamedTables
+from mailroute.tables.postfix.opening import open_map
 from mailroute.tables.redis import RedisSettings, RedisTable
 from mailroute.tables.regexp import RegexpSettings, RegexpTable
 from mailroute.tables.sql_query import SqlQueryTable
@@ -117,8 +118,6 @@ class _Making:
         return SqlQueryTable(place, statements, store, self._reactor, self._seconds)
 
     def _postfix(self, place: str, settings: table_model.PostfixTable) -> StringTable:
-        from mailroute.tables.postfix.opening import open_map
-
         where = settings.config_directory
         try:
             return open_map(settings.map, where, self._reactor, lookup_seconds=self._seconds)

@@ -72,6 +72,7 @@ TWISTED_TABLES = frozenset(
         "deadline",
         "mysql",
         "named",
+        "postfix.notices",
         "postgres",
         "postgres_pool",
         "redis",

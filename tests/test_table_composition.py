@@ -112,6 +112,22 @@ class TableCompositionTests(ConfigurationCase):
         tables = self.tables()
         self.assertIs(tables["both"]._steps[1].table, tables["end"])  # type: ignore[attr-defined]
 
+    def test_postfix(self) -> None:
+        """A map of Postfix; one that is none is a complaint with the table's name."""
+        self.write("main.cf", "")
+        self.write("lines", "joe@x  smtp:[mx.x]\n")
+        text = (
+            f'[table.a]\ntype = "postfix"\nmap = "texthash:{self.folder}/lines"\n'
+            f'config_directory = "{self.folder}"\n'
+        )
+        tables = self.tables(text)
+        tables.check()
+        self.successResultOf(Deferred.fromCoroutine(tables.start()))
+        self.assertEqual(self.ask(tables, "a", "joe@x"), ("smtp:[mx.x]",))
+        self.assertIsNone(self.ask(tables, "a", "amy@x"))
+        error = self.assertRaises(ConfigurationError, self.tables, text.replace("text", ""))
+        self.assertTrue(str(error).startswith("table.a.map: hash:"), str(error))
+
     def test_complaints(self) -> None:
         """Everything that cannot be made is told at once, with its table."""
         text = (

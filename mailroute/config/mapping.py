@@ -13,6 +13,7 @@ from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
 from mailroute.config.hidden import Secret
 from mailroute.config.model import FileMapping, LookupSettings, SqlMapping
+from mailroute.config.positions import KeyPath
 from mailroute.config.schema import REQUIRED, Key, Section
 from mailroute.config.secrets import is_inline, secret
 from mailroute.config.table_model import RedisSettings
@@ -175,7 +176,7 @@ def read_mapping(raw: object, document: Document) -> LookupSettings | None:
     if settings is None or inside is None:
         return None
     if "url" in inside:
-        _warn_of_open_password(given["url"], inside["url"], path, document)
+        warn_of_open_password(given["url"], inside["url"], (*path, "url"), document)
     chosen: dict[str, Any] = {"sql": None, "file": None, source: _built(source, inside)}
     return LookupSettings(**settings, **chosen)
 
@@ -198,12 +199,11 @@ def _built(source: str, inside: dict[str, Any]) -> SqlMapping | FileMapping | Re
     return str(inside["name"])
 
 
-def _warn_of_open_password(
-    raw: object, url: Secret, path: tuple[str, str], document: Document
-) -> None:
+def warn_of_open_password(raw: object, url: Secret, path: KeyPath, document: Document) -> None:
+    """Warn if everybody can read a password in a URL, or in libpq's parameters."""
     text = url.reveal()
     authority = text.partition("://")[2].rpartition("@")[0]
-    has_password = ":" in authority or re.search(r"[?&]password=.", text) is not None
+    has_password = ":" in authority or re.search(r"(\A|[?&\s])password\s*=.", text) is not None
     if not (is_inline(raw) and has_password):
         return
     try:
@@ -212,6 +212,5 @@ def _warn_of_open_password(
         return
     if mode & stat.S_IROTH:
         document.warn(
-            (*path, "url"),
-            f"everybody on this machine can read this password: chmod o-r {document.path}",
+            path, f"everybody on this machine can read this password: chmod o-r {document.path}"
         )

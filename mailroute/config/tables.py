@@ -8,7 +8,7 @@ from typing import Any
 
 from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
-from mailroute.config.mapping import REDIS_SECTION
+from mailroute.config.mapping import REDIS_SECTION, warn_of_open_password
 from mailroute.config.positions import KeyPath
 from mailroute.config.schema import REQUIRED, Key, Section, named_tables
 from mailroute.config.secrets import secret
@@ -118,6 +118,8 @@ def read_tables(raw: object, document: Document) -> dict[str, TableSettings]:
         section = _section_of(table, path, document)
         settings = None if section is None else section.read(table, path, document)
         if settings is not None:
+            for key in table.keys() & {"url", "dsn"}:
+                warn_of_open_password(table[key], settings[key], (*path, key), document)
             tables[name] = _built(settings, path, document)
     _check_steps(tables, names, document)
     return tables

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mailroute.config.hidden import Secret
+from mailroute.config.reader import read
 from mailroute.config.table_model import (
     ChainStep,
     ChainTable,
@@ -19,7 +20,7 @@ from mailroute.config.table_model import (
     WithDomainTable,
 )
 from mailroute.config.tables import SECTIONS
-from tests.config.reading import ConfigurationCase
+from tests.config.reading import ConfigurationCase, configuration
 
 SQL = 'type = "sql_query"\ndriver = "postgres"\ndsn = "dbname=d"\nlookup = "SELECT $1"'
 
@@ -114,6 +115,20 @@ class TablesTests(ConfigurationCase):
         """The settings are those of the mapping."""
         found = self.one('type = "redis"\nurl = "redis://h"\nkey_prefix = ""')
         self.assertEqual(found, RedisSettings(Secret("redis://h"), "", 16))
+
+    def test_open_password(self) -> None:
+        """A password that everybody can read is warned of, in every form."""
+        for key, text in (
+            ("dsn", SQL.replace("dbname=d", "dbname=d password = s3cret")),
+            ("dsn", SQL.replace("dbname=d", "postgres://u:s3cret@h/d")),
+            ("url", 'type = "redis"\nurl = "redis://:s3cret@h"'),
+        ):
+            path = self.write("open.toml", configuration(capabilities=table(text)))
+            os.chmod(path, 0o644)
+            (warning,) = read(path, environment={}).warnings
+            self.assertIn(f"table.t.{key}: everybody on this machine", warning)
+            self.assertNotIn("s3cret", warning)
+            self.assertEqual(self.read_sections(capabilities=table(text)).warnings, ())
 
     def test_postfix(self) -> None:
         """A map of Postfix by its own name."""

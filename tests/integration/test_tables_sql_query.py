@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.mapping_sql import MappingStatements, SqlMappingEntries
 from mailroute.tables.sql_query import SqlQueryTable
 from mailroute.tables.sql_statements import SqlStatements
 from mailroute.tables.sql_store import StoreSettings
@@ -160,6 +161,30 @@ class QueryTests:
         table = await self.serve(lookup=lookup, init=init)
         self.assertEqual(table.check(), [])
         await self.answers(table, {"7": ("7",)})
+
+    async def test_mapping(self: Any) -> None:
+        """The statements of a mapping: move an account, list, forget."""
+        kind = self.engine.url.partition(":")[0]
+        conflict = "ON CONFLICT (k) DO UPDATE SET v = $2"
+        if kind == "mysql":
+            conflict = "ON DUPLICATE KEY UPDATE v = $2"
+        statements = MappingStatements(
+            f"INSERT INTO query_table (k, v) VALUES ($1, $2) {conflict}",
+            "DELETE FROM query_table WHERE k = $1",
+            "SELECT k, v FROM query_table ORDER BY k",
+        )
+        store = make_store(parse_url(self.engine.url), StoreSettings(2, 20.0, True), reactor)
+        entries = SqlMappingEntries(statements, store, reactor, 20.0)
+        self.assertEqual(entries.check(), [])
+        await entries.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(entries.close()))
+        for destination in ("east", "west", "west"):
+            await entries.set("joe", (destination,))
+        await entries.set("amy", ("east",))
+        self.assertEqual(await entries.list(), [("amy", ("east",)), ("joe", ("west",))])
+        self.assertTrue(await entries.delete("joe"))
+        self.assertFalse(await entries.delete("joe"))
+        self.assertEqual(await entries.list(), [("amy", ("east",))])
 
 
 class QueryContract(TableContract):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
 from mailroute.errors import LookupFailed
 from mailroute.tables.chain import VALUES_LIMIT, ChainTable, Step
+from mailroute.tables.contract import Key
 from mailroute.tables.dummy import DummyTable
 from mailroute.tables.identity import IdentityTable
 from mailroute.tables.regexp import RegexpSettings, RegexpTable
 from mailroute.tables.static import StaticTable
-from mailroute.tables.string_table import StringTable, Values
+from mailroute.tables.string_table import StringTable, TableSource, Values
 from tests.tables.asking import AskingCase
+from tests.tables.contract_tests import ALICE, TableContract
 
 
 def static(**entries: str) -> StaticTable:
@@ -27,6 +34,54 @@ class FailingTable(StringTable):
 
     async def get(self, key: str) -> Values | None:
         raise LookupFailed("out of order")
+
+
+class BreakableTable(StringTable):
+    """Entries that can be taken away, or answered never."""
+
+    def __init__(self, entries: Mapping[str, str]) -> None:
+        self.entries = entries
+        self.broken = self.silent = False
+
+    async def get(self, key: str) -> Values | None:
+        if self.silent:
+            await Deferred()
+        if self.broken:
+            raise LookupFailed("broken")
+        return (self.entries[key],) if key in self.entries else None
+
+
+class ChainContractTests(TableContract, AskingCase):
+    """A chain keeps the contract if its steps do."""
+
+    def finish(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Nothing waits."""
+        self.done(coroutine)
+
+    async def provide(self, rows: Mapping[str, str]) -> None:
+        """Identifiers lead to numbers, numbers to destinations."""
+        numbers = {name: str(number) for number, name in enumerate(rows)}
+        self.second = BreakableTable({numbers[name]: value for name, value in rows.items()})
+        first = BreakableTable(numbers)
+        self.table = TableSource(ChainTable([Step(first), Step(self.second)]))
+        self.first = first
+
+    async def damage(self) -> None:
+        """A step fails."""
+        self.first.broken = True
+
+    async def mend(self) -> None:
+        """It answers again."""
+        self.first.broken = False
+
+    def test_slow(self) -> None:
+        """A chain is as slow as its steps: who waits has a limit and may cancel."""
+        self.finish(self.provide({ALICE: "east"}))
+        self.second.silent = True
+        waiting = Deferred.fromCoroutine(self.table.lookup(Key(ALICE)))
+        self.assertNoResult(waiting)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
 
 
 class ChainTests(AskingCase):

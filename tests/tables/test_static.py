@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
 from mailroute.tables.static import StaticTable
+from mailroute.tables.string_table import TableSource
 from tests.tables.asking import AskingCase
+from tests.tables.contract_tests import ALICE, TableContract
+
+
+class StaticContractTests(TableContract, AskingCase):
+    """Entries keep the contract; they cannot be broken, or slow."""
+
+    answers_when_broken = True
+
+    def finish(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Nothing waits."""
+        self.done(coroutine)
+
+    async def provide(self, rows: Mapping[str, str]) -> None:
+        """Configure anew."""
+        self.table = TableSource(StaticTable([(key, (value,)) for key, value in rows.items()]))
+
+    async def damage(self) -> None:
+        """There is nothing that could be taken away."""
+
+    async def mend(self) -> None:
+        """Nor given back."""
+
+    def test_slow(self) -> None:
+        """An answer is there at once."""
+        self.finish(self.provide({ALICE: "east"}))
+        self.finish(self._expect(ALICE, "east"))
 
 
 class StaticTableTests(AskingCase):
