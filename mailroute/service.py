@@ -33,7 +33,6 @@ from mailroute.net.ticks import CoarseClock
 from mailroute.protocols import PROTOCOLS
 from mailroute.route import TLSMode
 from mailroute.tables.contract import Key, Row
-from mailroute.tables.file import FileTable
 from mailroute.tables.sql_table import SqlTable
 
 GOODBYE_SECONDS = 1.0
@@ -94,8 +93,7 @@ class MailrouteService(Service):
         warnings = list(self._configuration.warnings)
         complaints = composition.check_trust(self._configuration)
         try:
-            warning = self._source.check() if isinstance(self._source, SqlTable) else None
-            warnings += [warning] if warning else []
+            warnings += composition.check_source(self._source)
         except ConfigurationError as error:
             complaints += error.complaints
         if complaints:
@@ -190,7 +188,7 @@ class MailrouteService(Service):
 
         What is broken keeps its old content and is named in the log.
         """
-        if isinstance(self._source, FileTable):
+        if not isinstance(self._source, SqlTable):
             try:
                 self._source.reload()
             except ConfigurationError as error:
