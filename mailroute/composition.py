@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -27,6 +28,7 @@ from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.table_composition import make_tables, redis_settings
 from mailroute.tables.cached import CachedTable, CachePolicy
+from mailroute.tables.contract import Table
 from mailroute.tables.file import FileTable
 from mailroute.tables.named import NamedTables
 from mailroute.tables.redis import RedisTable
@@ -69,7 +71,28 @@ def make_source(
     return FileTable(mapping.file.path, make_destinations(configuration))
 
 
-def make_cache(configuration: model.Configuration, source: Source, reactor: Any) -> CachedTable:
+def share_of(configuration: model.Configuration, workers: int | None = None) -> model.Configuration:
+    """What one of so many workers may use of what the node may use; None: as little as can be.
+
+    Each has one connection to the database at least.
+    """
+    mapping = configuration.mapping
+    if mapping.sql is None:
+        return configuration
+    size = max(mapping.sql.pool_size // workers, 1) if workers is not None else 1
+    sql = replace(mapping.sql, pool_size=size)
+    return replace(configuration, mapping=replace(mapping, sql=sql))
+
+
+def check_source(source: Source) -> list[str]:
+    """Try the mapping's table, blocking; returns warnings, raises ConfigurationError."""
+    if isinstance(source, TableSource):
+        return list(source.check())
+    warning = source.check() if isinstance(source, SqlTable) else None
+    return [warning] if warning else []
+
+
+def make_cache(configuration: model.Configuration, source: Table, reactor: Any) -> CachedTable:
     """The cache before the mapping."""
     mapping = configuration.mapping
     policy = CachePolicy(

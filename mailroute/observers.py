@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ class Output:
         if path and path != "-":
             # Rotation is logrotate's: it moves the file and has it reopened.
             self._file = LogFile.fromFullPath(path, rotateLength=None, defaultMode=LOG_MODE)
+            self._append()
             self._opened = os.stat(self._file.path)
 
     def stream(self) -> TextIO:
@@ -42,7 +44,20 @@ class Output:
         # Tried first: LogFile closes the old file before it opens the new one.
         os.close(os.open(self._file.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, LOG_MODE))
         self._file.reopen()
+        self._append()
         self._opened = os.stat(self._file.path)
+
+    @property
+    def descriptor(self) -> int | None:
+        """Of the log file; None for standard output."""
+        return int(self._file._file.fileno()) if self._file is not None else None
+
+    def _append(self) -> None:
+        """Every write goes to the file's end: several processes write to it."""
+        descriptor = self.descriptor
+        if descriptor is not None:
+            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
     def _is_in_place(self, path: str) -> bool:
         try:
@@ -51,7 +66,23 @@ class Output:
             return False
 
 
-def observer(output: Output, level: str, log_format: str) -> ILogObserver:
+class InheritedOutput:
+    """A log file that somebody with more rights has opened, and opens anew."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "a", encoding="utf-8")
+
+    def stream(self) -> TextIO:
+        """Where to write."""
+        return self._file
+
+    def adopt(self, descriptor: int) -> None:
+        """Go on in this file; the descriptor may be closed afterwards."""
+        self._file.flush()
+        os.dup2(descriptor, self._file.fileno(), inheritable=False)
+
+
+def observer(output: Output | InheritedOutput, level: str, log_format: str) -> ILogObserver:
     """An observer for events of this level (debug to critical) and above."""
     return cast(ILogObserver, _Observer(output, level, log_format))
 
@@ -60,7 +91,7 @@ def observer(output: Output, level: str, log_format: str) -> ILogObserver:
 class _Observer:
     """Writes events; one method, since there is an event for each session."""
 
-    def __init__(self, output: Output, level: str, log_format: str) -> None:
+    def __init__(self, output: Output | InheritedOutput, level: str, log_format: str) -> None:
         self._stream = output.stream()
         self._format = as_json if log_format == "json" else as_text
         levels = list(LogLevel.iterconstants())

@@ -10,7 +10,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as ByName
 from typing import Any
 
 from twisted.application.service import Service
@@ -31,12 +32,33 @@ from mailroute.net.splice import Splicer
 from mailroute.net.ticks import CoarseClock
 from mailroute.protocols import PROTOCOLS
 from mailroute.route import TLSMode
-from mailroute.tables.file import FileTable
+from mailroute.tables.contract import Key, Row
 from mailroute.tables.sql_table import SqlTable
 
 GOODBYE_SECONDS = 1.0
 """For goodbyes to reach clients that are not joined."""
 DRAIN_STEP_SECONDS = 0.1
+RETIREMENT_STEP_SECONDS = 1.0
+
+_log = Logger(namespace="mailroute")
+
+
+class Mapping:
+    """The mapping's table, which can be changed for another while it is asked."""
+
+    def __init__(self, source: composition.Source) -> None:
+        self.source = source
+        self.varies_on = source.varies_on
+        self.asked = 0
+        """Questions under way, at whichever table."""
+
+    async def lookup(self, key: Key) -> Row | None:
+        """See Table."""
+        self.asked += 1
+        try:
+            return await self.source.lookup(key)
+        finally:
+            self.asked -= 1
 
 
 class MailrouteService(Service):
@@ -49,7 +71,8 @@ class MailrouteService(Service):
         self._reactor = reactor
         self._log = Logger(namespace="mailroute")
         self._source = composition.make_source(configuration, reactor)
-        self._cache = composition.make_cache(configuration, self._source, reactor)
+        self._mapping = Mapping(self._source)
+        self._cache = composition.make_cache(configuration, self._mapping, reactor)
         self._tls = composition.make_server_tls(configuration)
         self._clock = CoarseClock(reactor)
         self._poller = Poller(reactor)
@@ -60,6 +83,8 @@ class MailrouteService(Service):
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: list[Listener] = []
         self._acceptors: list[Acceptor] = []
+        self._rooms: dict[str, Room] = {}
+        self._owns_sockets = True
         self.reopen_log: Callable[[], None] = lambda: None
         """What SIGUSR1 calls, and SIGHUP before anything else; raises OSError."""
 
@@ -68,8 +93,7 @@ class MailrouteService(Service):
         warnings = list(self._configuration.warnings)
         complaints = composition.check_trust(self._configuration)
         try:
-            warning = self._source.check() if isinstance(self._source, SqlTable) else None
-            warnings += [warning] if warning else []
+            warnings += composition.check_source(self._source)
         except ConfigurationError as error:
             complaints += error.complaints
         if complaints:
@@ -99,22 +123,54 @@ class MailrouteService(Service):
         super().startService()
         self.privilegedStartService()
         room = Room(privileges.sessions_within(privileges.raise_descriptor_limit()))
-        self._warn_if_crowded(room)
+        self.prepare(room)
+        self.accept()
+        self._on_signals()
+
+    def adopt(self, sockets: Sequence[Sequence[socket.socket]], rooms: ByName[str, Room]) -> None:
+        """Serve at sockets that belong to somebody else, who has bound them.
+
+        ``sockets``: for each place in the configuration's order; ``rooms``: by listener.
+        """
+        self._owns_sockets = False
+        self._rooms = dict(rooms)
+        places = [each for each in self._configuration.listeners for _ in each.binds]
+        for listener, dealt in zip(places, sockets, strict=True):
+            self._bound += [(listener, each) for each in dealt]
+
+    def prepare(self, room: Room, workers: int = 1) -> None:
+        """Do everything but accept; ``workers``: how many share the load."""
+        self._room = room
+        self._warn_if_crowded(room.left * workers)
         privileges.drop(self._ids)
         self._poller.start()
         privileges.forbid_core_dumps()
         Deferred.fromCoroutine(self._start_table())
+
+    def accept(self) -> None:
+        """Accept connections."""
         router = composition.make_router(self._configuration, self._cache, self._reactor)
         around = composition.make_surroundings(
             self._configuration, router, self._connector, self._splicer, self._reactor
         )
         for listener, bound in self._bound:
+            room = self._rooms.get(listener.name, self._room)
             factory = Listener(self._terms(listener), around, self._clock, room, self._log)
             self._listeners.append(factory)
             self._acceptors.append(Acceptor(self._poller, self._reactor, bound, factory))
         self._bound = []
-        self._on_signal(signal.SIGHUP, self.reload)
-        self._on_signal(signal.SIGUSR1, self.rotate_log)
+
+    async def retire(self) -> Deferred[None]:
+        """Accept no more, and leave the database to the successors.
+
+        Clients who are there may still log in, within the time that they had anyway; joined
+        sessions live to their end.  Returns with that to wait for.
+        """
+        self._close_acceptors()
+        if isinstance(self._source, SqlTable):
+            # Logins under way go on with a single connection, made only if it is needed.
+            await self._change_source()
+        return Deferred.fromCoroutine(self._fade())
 
     def stopService(self) -> Deferred[None]:
         """Close the listeners, say goodbye, let joined sessions end, close what is left."""
@@ -122,12 +178,17 @@ class MailrouteService(Service):
         return Deferred.fromCoroutine(self._drain())
 
     def reload(self) -> None:
+        """SIGHUP: see ``renew``; and go on in a new log file."""
+        self.rotate_log()
+        self.renew()
+        self._log.info("reloaded: cache dropped, mapping file and certificates read")
+
+    def renew(self) -> None:
         """Read the mapping file and the certificates anew and forget what was looked up.
 
         What is broken keeps its old content and is named in the log.
         """
-        self.rotate_log()
-        if isinstance(self._source, FileTable):
+        if not isinstance(self._source, SqlTable):
             try:
                 self._source.reload()
             except ConfigurationError as error:
@@ -140,7 +201,6 @@ class MailrouteService(Service):
                 self._log.error("reload: {text}; the old certificates stay", text=failure.reason)
         self._connector.contexts.clear()
         self._cache.drop()
-        self._log.info("reloaded: cache dropped, mapping file and certificates read")
 
     def rotate_log(self) -> None:
         """Go on in a new log file, for whoever moved the old one away."""
@@ -182,36 +242,37 @@ class MailrouteService(Service):
         except Exception:  # The tables recover by themselves: serving goes on without them.
             self._log.failure("the mapping's table could not be started")
 
-    def _warn_if_crowded(self, room: Room) -> None:
+    def _warn_if_crowded(self, room: int) -> None:
         wanted = sum(listener.max_connections for listener in self._configuration.listeners)
-        if wanted > room.left:
+        if wanted > room:
             self._log.warn(
                 "room for {room} sessions only, while the listeners allow {wanted}:"
                 " raise LimitNOFILE, or lower max_connections",
-                room=room.left,
+                room=room,
                 wanted=wanted,
             )
 
-    def _on_signal(self, number: int, action: Any) -> None:
-        try:
-            signal.signal(number, lambda *_: self._reactor.callFromThread(action))
-        except ValueError:
-            self._log.debug("not in the main thread: signal {number} is not handled", number=number)
+    def _on_signals(self) -> None:
+        handle_signal(self._reactor, signal.SIGHUP, self.reload)
+        handle_signal(self._reactor, signal.SIGUSR1, self.rotate_log)
+        handle_signal(self._reactor, signal.SIGUSR2, self._cannot_upgrade)
+
+    def _cannot_upgrade(self) -> None:
+        self._log.warn("SIGUSR2 needs several workers: restart for new code")
 
     # -- ending --------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        for acceptor in self._acceptors:
-            acceptor.stop()
-        self._acceptors = []
-        self._remove_unix_sockets()
+        self._close_acceptors()
+        if self._owns_sockets:
+            self._remove_unix_sockets()
         for listener in self._listeners:
             listener.shut_down()
         await self._wait_for_sessions(self._configuration.server.shutdown_grace_seconds)
         for joint in list(self._splicer.joints):
             joint.end("shutdown")
         await self._wait_for_sessions(min(FLUSH_SECONDS, GOODBYE_SECONDS))
-        await self._close_table()
+        await self._close_table(self._source)
         self._splicer.close()
         self._poller.close()
 
@@ -223,14 +284,47 @@ class MailrouteService(Service):
                     with contextlib.suppress(OSError):
                         os.unlink(bind.address)
 
+    def _close_acceptors(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        self._acceptors = []
+        self._unbind()
+
+    async def _change_source(self) -> None:
+        narrow = composition.make_source(composition.share_of(self._configuration), self._reactor)
+        former, self._source = self._source, narrow
+        await self._start_table()
+        self._mapping.source = narrow
+        until = self._reactor.seconds() + self._configuration.mapping.lookup_timeout_seconds
+        # Whoever waits for the former one gets an answer from it.
+        while self._mapping.asked and self._reactor.seconds() < until:
+            await deferLater(self._reactor, DRAIN_STEP_SECONDS)
+        await self._close_table(former)
+
+    async def _fade(self) -> None:
+        """Wait for the end of every session."""
+        while any(listener.has_strangers for listener in self._listeners):
+            await deferLater(self._reactor, RETIREMENT_STEP_SECONDS)
+        await self._close_table(self._source)
+        while any(map(len, self._listeners)):
+            await deferLater(self._reactor, RETIREMENT_STEP_SECONDS)
+
     async def _wait_for_sessions(self, seconds: float) -> None:
         until = self._reactor.seconds() + seconds
         while any(map(len, self._listeners)) and self._reactor.seconds() < until:
             await deferLater(self._reactor, DRAIN_STEP_SECONDS)
 
-    async def _close_table(self) -> None:
-        closing = Deferred.fromCoroutine(self._source.close())
+    async def _close_table(self, source: composition.Source) -> None:
+        closing = Deferred.fromCoroutine(source.close())
         try:
             await closing.addTimeout(GOODBYE_SECONDS * 5, self._reactor)
         except TimeoutError:
             self._log.warn("the mapping's table did not close in time")
+
+
+def handle_signal(reactor: Any, number: int, action: Callable[[], object]) -> None:
+    """Have a signal do this in the reactor's own time."""
+    try:
+        signal.signal(number, lambda *_: reactor.callFromThread(action))
+    except ValueError:
+        _log.debug("not in the main thread: signal {number} is not handled", number=number)

@@ -13,10 +13,12 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from mailroute.config.model import Configuration
-from mailroute.config.reader import read
+from mailroute.config.reader import load, read
 from mailroute.errors import ConfigurationError
 from mailroute.observers import Output, observer
 from mailroute.service import MailrouteService
+from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
+from mailroute.workers.orders import LogChoice
 
 DEFAULT_CONFIG = "/etc/mailroute/mailroute.toml"
 EX_CONFIG = 78
@@ -40,36 +42,43 @@ class Options(usage.Options):
         """Read the configuration while complaints still reach the terminal."""
         # A relative path is resolved before twistd changes the folder.
         self["config"] = os.path.abspath(self["config"])
-        self["configuration"] = _read_or_exit(self["config"])
+        self["text"], self["configuration"] = _read_or_exit(self["config"])
         parent = getattr(self, "parent", None)
         if parent is not None:
             _choose_log(parent, self["configuration"])
 
 
-def makeService(options: Mapping[str, Any]) -> MailrouteService:
+def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
 
     # Nothing is there to reload yet, and the default would be to end.
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    configuration = options.get("configuration") or _read_or_exit(options["config"])
+    if "configuration" in options:
+        text, configuration = options["text"], options["configuration"]
+    else:
+        text, configuration = _read_or_exit(options["config"])
     try:
         service = MailrouteService(configuration, reactor)
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
-    service.reopen_log = _reopen_log
     log = Logger(namespace="mailroute")
     for warning in warnings:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
         log.warn("{text}", text=warning)
+    if count_workers(configuration) > 1:
+        return make_supervisor(configuration, text, _log_of_workers(), reactor)
+    service.reopen_log = _reopen_log
     return service
 
 
-def _read_or_exit(path: str) -> Configuration:
+def _read_or_exit(path: str) -> tuple[str, Configuration]:
+    """The file's text, and what it says."""
     try:
-        return read(path, environment=os.environ)
+        text = load(path)
+        return text, read(path, environment=os.environ, text=text)
     except ConfigurationError as error:
         _exit(path, error)
 
@@ -84,7 +93,11 @@ def _exit(path: str, error: ConfigurationError) -> NoReturn:
 
 def _choose_log(parent: Any, configuration: Configuration) -> None:
     """Log in our format, unless twistd was told something else."""
-    if parent.get("logger") or parent.get("syslog"):
+    if parent.get("logger"):
+        _told_otherwise.append(LogChoice("factory", parent["logger"]))
+        return
+    if parent.get("syslog"):
+        _told_otherwise.append(LogChoice("syslog", parent["prefix"]))
         return
     path = parent.get("logfile") or ("-" if parent.get("nodaemon") else "twistd.log")
     server = configuration.server
@@ -94,6 +107,17 @@ def _choose_log(parent: Any, configuration: Configuration) -> None:
 
 
 _log_choice: list[tuple[str, str, str]] = []
+_told_otherwise: list[LogChoice] = []
+
+
+def _log_of_workers() -> NodeLog:
+    """Workers log to the same file, or however twistd was told."""
+    choice = LogChoice("output")
+    if _told_otherwise:
+        choice = _told_otherwise[-1]
+    elif _log_choice and _log_choice[-1][0] != "-":
+        choice = LogChoice("file")
+    return NodeLog(choice, lambda: _outputs[-1].descriptor if _outputs else None, _reopen_log)
 
 
 def chosen_observer() -> ILogObserver:

@@ -56,6 +56,8 @@ ROOMS = {
         ),
         _TOP,
     ),
+    # They compose as ``tap`` does: the supervisor, and the process that each worker is.
+    **dict.fromkeys(("supervision", "worker"), _TOP),
     # Imported by floor 8 alone: no other room lists it.
     "config": Room(0, frozenset({"errors", "patterns"})),
 }

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 
 from mailroute import composition
 from mailroute.config.model import Configuration
@@ -116,6 +117,30 @@ class TableTests(CompositionCase):
         self.assertEqual(source._lookup_seconds, 3.0)
         self.assertEqual(source.varies_on, {"protocol"})
         self.assertEqual(source.statement.names, ("key", "protocol"))
+
+    def test_named_table(self) -> None:
+        """A table by its name is tried as whole as a database is."""
+        text = '[table.lines]\ntype = "file"\nfile = "lines"\n'
+        mapping = '[mapping]\nsource = "table"\n[mapping.table]\nname = "lines"\n'
+        configuration = self.configured(mapping=mapping, capabilities=text)
+        source = composition.make_source(configuration, MemoryReactorClock())
+        (warning,) = composition.check_source(source)
+        self.assertIn("cannot be read", warning)
+        self.write("lines", ": east\n")
+        self.assertRaises(ConfigurationError, composition.check_source, source)
+        self.write("lines", "alice: east\n")
+        self.assertEqual(composition.check_source(source), [])
+
+    def test_share(self) -> None:
+        """A worker's part of the pool; everybody has one connection at least."""
+        sizes = {}
+        for workers in (1, 3, 16, 100, None):
+            share = composition.share_of(self.read_sections(), workers)
+            assert share.mapping.sql is not None
+            sizes[workers] = share.mapping.sql.pool_size
+        self.assertEqual(sizes, {1: 16, 3: 5, 16: 1, 100: 1, None: 1})
+        configuration = self.configured()
+        self.assertIs(composition.share_of(configuration, 2), configuration)
 
     def test_cache(self) -> None:
         """The cache keeps as long and as much as configured."""

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure as Caught
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.observers import LOG_MODE, Output, as_json, as_text, observer
+from mailroute.observers import LOG_MODE, InheritedOutput, Output, as_json, as_text, observer
 
 
 class FormatTests(SynchronousTestCase):
@@ -76,6 +76,33 @@ class OutputTests(SynchronousTestCase):
         self.log.debug("too much")
         self.log.info("enough")
         self.assertRegex(self.path.read_text(), r"\A\S+ info enough\n\Z")
+
+    def test_several_writers(self) -> None:
+        """Processes that write to one file do not overwrite each other's lines."""
+        other = Output(str(self.path))
+        self.addCleanup(lambda: other.stream().close())
+        another = Logger(namespace="test", observer=observer(other, "info", "text"))
+        for number in range(3):
+            self.log.info("mine {number}", number=number)
+            another.info("theirs {number}", number=number)
+        lines = [line.split()[2:] for line in self.path.read_text().splitlines()]
+        expected = [[who, str(n)] for n in range(3) for who in ("mine", "theirs")]
+        self.assertEqual(lines, expected)
+
+    def test_inherited(self) -> None:
+        """A process that could not open the file writes to it, and to the next one."""
+        first, second = self.output.descriptor, os.open(f"{self.path}.2", os.O_CREAT | os.O_WRONLY)
+        assert first is not None
+        inherited = InheritedOutput(os.dup(first))
+        self.addCleanup(lambda: inherited.stream().close())
+        log = Logger(namespace="test", observer=observer(inherited, "info", "text"))
+        log.info("one")
+        inherited.adopt(second)
+        os.close(second)
+        log.info("two")
+        self.assertTrue(self.path.read_text().endswith(" one\n"))
+        self.assertTrue(Path(f"{self.path}.2").read_text().endswith(" two\n"))
+        self.assertIsNone(Output(None).descriptor)
 
     def test_mode(self) -> None:
         """The file names users: others may not read it."""

@@ -11,7 +11,9 @@ from twisted.logger import Logger
 
 from mailroute import tap
 from mailroute.service import MailrouteService
+from mailroute.supervision import NodeService
 from mailroute.tap import EX_CONFIG, Options, chosen_observer, makeService
+from mailroute.workers.orders import LogChoice
 from tests.config.reading import ConfigurationCase, configuration
 
 MAPPING = '[mapping]\nsource = "file"\n[mapping.file]\npath = "routes"\n'
@@ -32,7 +34,11 @@ class TapCase(ConfigurationCase):
             '[listener.imap]\nprotocol = "imap"\nbind = ["127.0.0.1:143"]\ntls = "plain"\n'
             "[capabilities.imap]\nallow_plain_auth_without_tls = true\n"
         )
-        sections = {"mapping": MAPPING, "listener": listener, "tls": "", **sections}
+        server = "[server]\nworkers = 1\n"
+        sections = {
+            **{"mapping": MAPPING, "listener": listener, "tls": "", "server": server},
+            **sections,
+        }
         path = self.write("mailroute.toml", configuration(**sections))
         os.chmod(path, 0o640)
         return path
@@ -114,7 +120,7 @@ class ServiceTests(TapCase):
 
     def test_warnings(self) -> None:
         """Warnings do not keep it from serving, and are seen."""
-        path = self.configure(server='[server]\nbridge_idle = "1m"\n')
+        path = self.configure(server='[server]\nworkers = 1\nbridge_idle = "1m"\n')
         makeService(self.options(path))
         self.assertIn("mailroute: warning: ", self.stderr.getvalue())
         self.assertIn("bridge_idle", self.stderr.getvalue())
@@ -133,6 +139,23 @@ class ServiceTests(TapCase):
         """Options that somebody else has made have only the path."""
         self.assertIsInstance(makeService({"config": self.configure()}), MailrouteService)
 
+    def test_workers(self) -> None:
+        """Several workers have a supervisor, which is made of the text that was checked."""
+        path = self.configure(server="[server]\nworkers = 2\n")
+        options = self.options(path)
+        self.write("mailroute.toml", "changed since")
+        service = makeService(options)
+        self.assertIsInstance(service, NodeService)
+        edition = service._present.edition  # type: ignore[union-attr]
+        self.assertEqual((edition.text, edition.plan.workers), (options["text"], 2))
+
+    def test_workers_by_default(self) -> None:
+        """One for each CPU that we may use; where there is one, it needs no supervisor."""
+        path = self.configure(server="[server]\n")
+        for count, kind in ((1, MailrouteService), (3, NodeService)):
+            self.patch(os, "sched_getaffinity", lambda pid, count=count: set(range(count)))
+            self.assertIsInstance(makeService(self.options(path)), kind)
+
     def told(self, service: MailrouteService) -> str:
         warnings = service.check()
         return "".join(f"mailroute: warning: {warning}\n" for warning in warnings)
@@ -142,7 +165,10 @@ class LogTests(TapCase):
     """The log's output is chosen by the configuration, unless twistd was told something else."""
 
     def chosen(self, server: str = "", **parent: Any) -> dict[str, Any]:
-        options = {"logger": None, "syslog": 0, "nodaemon": 0, "logfile": None, **parent}
+        self.addCleanup(tap._told_otherwise.clear)
+        self.addCleanup(tap._log_choice.clear)
+        usual = {"logger": None, "syslog": 0, "nodaemon": 0, "logfile": None, "prefix": "front"}
+        options = {**usual, **parent}
         self.options(self.configure(server=f"[server]\n{server}"), options)
         return options
 
@@ -170,9 +196,23 @@ class LogTests(TapCase):
         self.assertEqual(tap._log_choice[-1][0], "twistd.log")
 
     def test_told_otherwise(self) -> None:
-        """A logger or syslog that was asked for stays."""
+        """A logger or syslog that was asked for stays, and workers have it as well."""
         self.assertEqual(self.chosen(logger="some.thing")["logger"], "some.thing")
+        self.assertEqual(tap._log_of_workers().choice, LogChoice("factory", "some.thing"))
         self.assertIsNone(self.chosen(syslog=1)["logger"])
+        self.assertEqual(tap._log_of_workers().choice, LogChoice("syslog", "front"))
+
+    def test_workers(self) -> None:
+        """They have the file that is open, which they might not be allowed to open."""
+        self.assertEqual(tap._log_of_workers().choice, LogChoice("output"))
+        self.chosen(logfile=os.path.join(self.folder, "mailroute.log"))
+        log = tap._log_of_workers()
+        self.assertEqual((log.choice, log.descriptor()), (LogChoice("file"), None))
+        chosen_observer()
+        self.addCleanup(tap._outputs.clear)
+        descriptor = log.descriptor()
+        assert descriptor is not None
+        self.assertTrue(os.readlink(f"/proc/self/fd/{descriptor}").endswith("/mailroute.log"))
 
     def test_reopened(self) -> None:
         """The service reopens what was chosen."""
@@ -181,7 +221,9 @@ class LogTests(TapCase):
         self.addCleanup(tap._outputs.clear)
         log = Logger(namespace="test", observer=chosen_observer())
         os.rename(path, path + ".1")
-        makeService(self.options(self.configure())).reopen_log()
+        service = makeService(self.options(self.configure()))
+        assert isinstance(service, MailrouteService)
+        service.reopen_log()
         log.info("here")
         with open(path, encoding="utf-8") as file:
             self.assertIn("here", file.read())

@@ -60,14 +60,18 @@ SECTIONS: tuple[Section, ...] = (
 """Every section with keys, in the order in which a reader of the documentation wants them."""
 
 
-def read(path: str, *, environment: Mapping[str, str]) -> Configuration:
+def read(
+    path: str, *, environment: Mapping[str, str], text: str | None = None
+) -> Configuration:
     """Read and check the configuration file at ``path``.
 
-    ``environment`` holds the variables that secrets may refer to.  Raises ConfigurationError
-    with all complaints, each a sentence with file, line and key.
+    ``environment`` holds the variables that secrets may refer to; ``text`` is what the file
+    held at a moment that matters.  Raises ConfigurationError with all complaints, each a
+    sentence with file, line and key.
     """
     path = os.path.abspath(path)
-    text = _load(path)
+    if text is None:
+        text = load(path)
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -81,7 +85,8 @@ def read(path: str, *, environment: Mapping[str, str]) -> Configuration:
     return configuration
 
 
-def _load(path: str) -> str:
+def load(path: str) -> str:
+    """The text of the file; raises ConfigurationError."""
     try:
         with open(path, "rb") as file:
             octets = file.read()

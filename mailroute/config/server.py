@@ -9,15 +9,9 @@ import socket
 from mailroute.config import values
 from mailroute.config.document import Document
 from mailroute.config.model import Server
-from mailroute.config.schema import NOT_YET, Key, Section
+from mailroute.config.schema import Key, Section
 
 _IDLE_RECOMMENDED_SECONDS = 1800.0
-
-
-def _workers_built(count: int) -> str | None:
-    if count <= 1:
-        return None
-    return f"{count} workers are {NOT_YET.replace('leave it out', 'use 1, or leave it out')}"
 
 
 def _user_exists(name: str) -> str | None:
@@ -43,9 +37,9 @@ SECTION = Section(
         Key("hostname", values.host, None, "Name in greetings; unset: this machine's FQDN."),
         Key(
             "workers",
-            values.checked(values.whole_number(0, 1024), _workers_built),
+            values.whole_number(0, 1024),
             0,
-            "Processes; 0 leaves the number to mailroute.",
+            "Processes that serve; 0: one for each CPU.",
             alias="threads",
         ),
         Key(

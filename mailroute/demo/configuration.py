@@ -100,6 +100,8 @@ _HEAD = """\
 
 [server]
 hostname = "localhost"
+# The demo is one process, sample servers included.
+workers = 1
 # Somebody waits for the demo to end.
 shutdown_grace = "2s"
 

@@ -35,6 +35,19 @@ class Room:
     def __init__(self, sessions: int) -> None:
         self.left = sessions
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is room for nobody."""
+        return self.left <= 0
+
+    def enter(self) -> None:
+        """A session begins."""
+        self.left -= 1
+
+    def leave(self) -> None:
+        """A session has ended."""
+        self.left += 1
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -72,10 +85,15 @@ class Listener(Factory):
         """How many sessions there are."""
         return len(self._sessions)
 
+    @property
+    def has_strangers(self) -> bool:
+        """Whether there is somebody who may still log in."""
+        return any(not session.is_joined for session in self._sessions.values())
+
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a polite refusal."""
         terms = self._terms
-        if len(self._sessions) >= terms.max_connections or self._room.left <= 0:
+        if len(self._sessions) >= terms.max_connections or self._room.is_full:
             self._note_refusal()
             # Where TLS comes first there is nobody to understand words.
             return _Refusal(b"" if terms.tls_mode is TLSMode.IMPLICIT else terms.full)
@@ -102,7 +120,7 @@ class Listener(Factory):
         journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
         session = Session(peer, origin, self._around, journal)
         self._sessions[peer] = session
-        self._room.left -= 1
+        self._room.enter()
         running: Deferred[None] = Deferred.fromCoroutine(session.run())
         peer.when_lost = lambda reason: running.cancel()
         running.addErrback(self._stopped, peer, journal)
@@ -129,7 +147,7 @@ class Listener(Factory):
 
     def _ended(self, result: object, peer: ClientPeer) -> None:
         del self._sessions[peer]
-        self._room.left += 1
+        self._room.leave()
 
     def _note_refusal(self) -> None:
         self._refused += 1

@@ -13,21 +13,34 @@ _FIRST_PASSED_DESCRIPTOR = 3
 
 
 def bind_tcp(address: str, port: int) -> socket.socket:
-    """A listening TCP socket; ``[::]`` takes IPv6 only, so that ``0.0.0.0`` can stand beside it.
+    """A listening TCP socket; raises OSError."""
+    bound = reserve_tcp(address, port, is_shared=False)
+    try:
+        return listening(bound)
+    except OSError:
+        bound.close()
+        raise
 
+
+def reserve_tcp(address: str, port: int, *, is_shared: bool) -> socket.socket:
+    """A bound TCP socket; ``[::]`` takes IPv6 only, so that ``0.0.0.0`` can stand beside it.
+
+    ``is_shared``: the port has several such sockets, over which the kernel spreads connections.
     Raises OSError.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # Accepted connections inherit both on Linux, which spares each of them two calls.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((address, port))
-        return _listening(bound)
+        return bound
     except OSError:
         bound.close()
         raise
@@ -43,7 +56,7 @@ def bind_unix(path: str) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(path)
-        return _listening(bound)
+        return listening(bound)
     except OSError:
         bound.close()
         raise
@@ -66,7 +79,8 @@ def passed_by_systemd(name: str, environment: Mapping[str, str]) -> socket.socke
     return passed
 
 
-def _listening(bound: socket.socket) -> socket.socket:
+def listening(bound: socket.socket) -> socket.socket:
+    """Let a bound socket take connections; raises OSError."""
     bound.listen(BACKLOG)
     bound.setblocking(False)
     return bound

@@ -32,11 +32,12 @@ class ServerTests(ConfigurationCase):
         self.assertEqual(server, expected)
 
     def test_workers(self) -> None:
-        """Several processes are not built yet; threads is the same key."""
+        """A number of processes; threads is the same key."""
         self.assertEqual(self.server("threads = 1").workers, 1)
-        self.complains("server.workers", "not supported yet", server="[server]\nworkers = 2\n")
-        self.complains("server.threads", "not supported yet", server="[server]\nthreads = 2\n")
-        self.complains("server.workers", "whole number", server="[server]\nworkers = -1\n")
+        self.assertEqual(self.server("workers = 1024").workers, 1024)
+        for number in (-1, 1025):
+            text = f"[server]\nworkers = {number}\n"
+            self.complains("server.workers", "whole number", server=text)
 
     def test_inert_defaults(self) -> None:
         """Keys of later features are accepted where they change nothing."""

@@ -22,6 +22,8 @@ from tests.support.processes import START_SECONDS, alive
 PATIENCE_SECONDS = 60
 """For what is bound to happen on two noisy cores."""
 STOP_SECONDS = 30
+WORKERS = int(os.environ.get("MAILROUTE_TEST_WORKERS", "1"))
+"""How many processes serve, where a test does not choose."""
 
 _REPOSITORY = Path(__file__).parents[2]
 # What the script ``twistd`` does, for the interpreter that runs the tests.
@@ -185,7 +187,12 @@ def capabilities(*protocols: str) -> str:
 
 def server(**pairs: object) -> str:
     """The table ``[server]`` with what tests need."""
-    usual = {"hostname": "front.example.org", "auth_failure_delay": "50ms", "shutdown_grace": "1s"}
+    usual = {
+        "hostname": "front.example.org",
+        "workers": WORKERS,
+        "auth_failure_delay": "50ms",
+        "shutdown_grace": "1s",
+    }
     return table("server", **(usual | pairs))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.integration import servers
 from tests.integration.certificates import Issued
+from tests.integration.daemon import WORKERS
 from tests.support.ports import LOOPBACK, free_ports, poll
 from tests.support.processes import ServerProcess
 
@@ -182,6 +183,7 @@ class Proxy:
         front = front_certificate()
         server = {
             "hostname": "front.example.org",
+            "workers": WORKERS,
             "shutdown_grace": "1s",
             "auth_failure_delay": "50ms",
             "log_format": "json",

@@ -11,7 +11,13 @@ from shutil import rmtree
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.net import sockets
-from mailroute.net.sockets import bind_tcp, bind_unix, passed_by_systemd
+from mailroute.net.sockets import (
+    bind_tcp,
+    bind_unix,
+    listening,
+    passed_by_systemd,
+    reserve_tcp,
+)
 
 
 class SocketCase(SynchronousTestCase):
@@ -47,6 +53,19 @@ class TCPTests(SocketCase):
         bound = self.keep(bind_tcp("127.0.0.1", 0))
         with self.assertRaises(OSError):
             bind_tcp("127.0.0.1", bound.getsockname()[1])
+
+    def test_shared(self) -> None:
+        """Several sockets share a port if all of them say so; they take nobody until told."""
+        first = self.keep(reserve_tcp("127.0.0.1", 0, is_shared=True))
+        port = first.getsockname()[1]
+        second = self.keep(reserve_tcp("127.0.0.1", port, is_shared=True))
+        with socket.socket() as client, self.assertRaises(ConnectionRefusedError):
+            client.connect(("127.0.0.1", port))
+        self.assertFalse(listening(second).getblocking())
+        with self.assertRaises(OSError):
+            reserve_tcp("127.0.0.1", port, is_shared=False)
+        with socket.socket() as client:
+            client.connect(("127.0.0.1", port))
 
     def test_no_such_address(self) -> None:
         """An address that is not ours."""

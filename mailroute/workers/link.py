@@ -1,0 +1,146 @@
+"""What supervisor and worker tell each other: AMP over a pair of sockets.
+
+The supervisor orders; the worker says when it is ready.  Where the link is lost, the other
+side is gone: a worker without a supervisor finishes its sessions and ends.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.protocols import amp
+from twisted.python.failure import Failure as Caught
+
+LINK_DESCRIPTOR = 3
+ORDERS_DESCRIPTOR = 4
+TALLY_DESCRIPTOR = 5
+LOG_DESCRIPTOR = 6
+FIRST_SOCKET_DESCRIPTOR = 7
+
+
+class Ready(amp.Command):
+    """The worker has read everything and given up its rights: it can serve."""
+
+
+class Serve(amp.Command):
+    """Accept connections."""
+
+
+class Retire(amp.Command):
+    """Accept no more, serve sessions to their end, then end; answered when nothing is held
+    that the successors need."""
+
+
+class Stop(amp.Command):
+    """End within the grace."""
+
+
+class Renew(amp.Command):
+    """Forget what was looked up; read the mapping file and the certificates."""
+
+
+class Reopen(amp.Command):
+    """Go on in this log file."""
+
+    arguments = [(b"log", amp.Descriptor())]  # noqa: RUF012
+
+
+class Workman(Protocol):
+    """What the worker's end of the link drives."""
+
+    def serve(self) -> None:
+        """Accept."""
+
+    async def retire(self) -> None:
+        """Accept no more; returns when the database is left to the successors."""
+
+    def stop(self) -> None:
+        """End."""
+
+    def renew(self) -> None:
+        """Read files anew."""
+
+    def reopen(self, descriptor: int) -> None:
+        """Take this file for the log."""
+
+
+class _End(amp.AMP):
+    """One end, without AMP's own lines in the log."""
+
+    def makeConnection(self, transport: Any) -> None:
+        amp.BinaryBoxProtocol.makeConnection(self, transport)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        amp.BinaryBoxProtocol.connectionLost(self, reason)
+
+
+class SupervisorEnd(_End):
+    """The supervisor's end of the link to one worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready: Deferred[None] = Deferred()
+        """Never fires for a worker that does not get so far."""
+
+    @Ready.responder
+    def _is_ready(self) -> dict[str, object]:
+        if not self.ready.called:
+            self.ready.callback(None)
+        return {}
+
+    def order(self, command: type[amp.Command], **arguments: object) -> Deferred[None]:
+        """Give an order; a worker that ends meanwhile counts as one that has obeyed."""
+        try:
+            given: Deferred[Any] = self.callRemote(command, **arguments)
+        except Exception as error:
+            # The link is closed already.
+            given = Deferred()
+            given.errback(Caught(error))
+        return given.addBoth(lambda _: None)
+
+
+class WorkerEnd(_End):
+    """The worker's end."""
+
+    def __init__(self, workman: Workman) -> None:
+        super().__init__()
+        self._workman = workman
+
+    def say_ready(self) -> None:
+        """Tell the supervisor."""
+        self.callRemote(Ready).addErrback(lambda _: None)
+
+    @Serve.responder
+    def _serve(self) -> dict[str, object]:
+        self._workman.serve()
+        return {}
+
+    @Retire.responder
+    def _retire(self) -> Deferred[dict[str, object]]:
+        done = Deferred.fromCoroutine(self._workman.retire())
+        return done.addCallback(lambda _: {})
+
+    @Stop.responder
+    def _stop(self) -> dict[str, object]:
+        self._workman.stop()
+        return {}
+
+    @Renew.responder
+    def _renew(self) -> dict[str, object]:
+        self._workman.renew()
+        return {}
+
+    @Reopen.responder
+    def _reopen(self, log: int) -> dict[str, object]:
+        try:
+            self._workman.reopen(log)
+        finally:
+            os.close(log)
+        return {}
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """The supervisor is gone."""
+        super().connectionLost(reason)
+        Deferred.fromCoroutine(self._workman.retire())

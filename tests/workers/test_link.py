@@ -1,0 +1,117 @@
+"""The link: what one end says arrives at the other."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailroute.workers.link import Renew, Reopen, Retire, Serve, Stop, SupervisorEnd, WorkerEnd
+
+
+class Workman:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.letting_go: Deferred[None] = Deferred()
+
+    def serve(self) -> None:
+        self.told.append("serve")
+
+    async def retire(self) -> None:
+        self.told.append("retire")
+        await self.letting_go
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+    def renew(self) -> None:
+        self.told.append("renew")
+        raise RuntimeError("a defect")
+
+    def reopen(self, descriptor: int) -> None:
+        self.told.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+
+class LinkTests(SynchronousTestCase):
+    """Two ends and what is between them."""
+
+    def setUp(self) -> None:
+        self.events: list[Any] = []
+        globalLogPublisher.addObserver(self.events.append)  # type: ignore[arg-type]
+        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+        self.workman = Workman()
+        self.worker, self.supervisor = WorkerEnd(self.workman), SupervisorEnd()
+        self.wires = StringTransport(), StringTransport()
+        self.worker.makeConnection(self.wires[0])
+        self.supervisor.makeConnection(self.wires[1])
+
+    def pump(self) -> None:
+        """Let everything arrive."""
+        while any(wire.value() for wire in self.wires):
+            for wire, other in zip(self.wires, (self.supervisor, self.worker), strict=True):
+                data = wire.value()
+                wire.clear()
+                if data:
+                    other.dataReceived(data)
+
+    def test_ready(self) -> None:
+        """The worker says so."""
+        self.worker.say_ready()
+        self.assertNoResult(self.supervisor.ready)
+        self.pump()
+        self.successResultOf(self.supervisor.ready)
+
+    def test_orders(self) -> None:
+        """Each is obeyed and answered."""
+        for command, word in ((Serve, "serve"), (Stop, "stop")):
+            given = self.supervisor.order(command)
+            self.pump()
+            self.successResultOf(given)
+            self.assertEqual(self.workman.told[-1], word)
+
+    def test_retire(self) -> None:
+        """The answer comes when the worker has let go."""
+        given = self.supervisor.order(Retire)
+        self.pump()
+        self.assertNoResult(given)
+        self.workman.letting_go.callback(None)
+        self.pump()
+        self.successResultOf(given)
+
+    def test_defect(self) -> None:
+        """A worker that fails to obey says so in its log; the supervisor goes on."""
+        given = self.supervisor.order(Renew)
+        self.pump()
+        self.successResultOf(given)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_lost(self) -> None:
+        """A worker that is gone has obeyed; without a supervisor a worker retires."""
+        given = self.supervisor.order(Retire)
+        reason = Failure(ConnectionDone())
+        self.supervisor.connectionLost(reason)
+        self.successResultOf(given)
+        self.successResultOf(self.supervisor.order(Serve))
+        self.successResultOf(self.supervisor.order(Reopen, log=1))
+        self.worker.connectionLost(reason)
+        self.assertEqual(self.workman.told, ["retire"])
+
+    def test_silence(self) -> None:
+        """AMP's own lines do not come into the log."""
+        self.worker.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual([e for e in self.events if e["log_namespace"].startswith("twisted")], [])
+
+    def test_log(self) -> None:
+        """The worker is given the file itself, and closes its copy afterwards."""
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        self.worker._reopen(descriptor)
+        self.assertEqual(self.workman.told, [os.devnull])
+        self.assertRaises(OSError, os.fstat, descriptor)
