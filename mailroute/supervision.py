@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -97,20 +97,8 @@ def make_supervisor(
     def launch(edition: Edition, index: int) -> Worker:
         plan = edition.plan
         columns = {name: ledger.column(name) for name in plan.listeners}
-        row = ledger.enter()
-        orders = Orders(path, edition.text, index, plan.workers, row, columns, log=log.choice)
-        try:
-            worker = launcher.launch(orders, places.of_worker(plan, index))
-        except OSError:
-            ledger.leave(row)
-            raise
-
-        def left(words: str) -> str:
-            ledger.leave(row)
-            return words
-
-        worker.ended.addCallback(left)
-        return worker
+        orders = Orders(path, edition.text, index, plan.workers, columns=columns, log=log.choice)
+        return _launch(launcher, ledger, orders, places.of_worker(plan, index))
 
     async def check(text: str) -> Plan:
         return _verdict(*await launcher.check(path, text))
@@ -119,8 +107,35 @@ def make_supervisor(
         log.reopen()
         return log.descriptor()
 
-    means = Means(reactor, places, lambda: load(path), check, launch, reopen_log)
+    means = Means(
+        clock=reactor,
+        places=places,
+        read=lambda: load(path),
+        check=check,
+        launch=launch,
+        reopen_log=reopen_log,
+        when_running=reactor.callWhenRunning,
+    )
     return NodeService(Edition(text, make_plan(configuration, text)), means, reactor)
+
+
+def _launch(
+    launcher: Launcher, ledger: Ledger, orders: Orders, dealt: list[list[socket.socket]]
+) -> Worker:
+    """Start a worker, which has a row of the ledger for as long as it lives."""
+    row = ledger.enter()
+    try:
+        worker = launcher.launch(replace(orders, row=row), dealt)
+    except OSError:
+        ledger.leave(row)
+        raise
+
+    def left(words: str) -> str:
+        ledger.leave(row)
+        return words
+
+    worker.ended.addCallback(left)
+    return worker
 
 
 def _verdict(said: str, end: str) -> Plan:

@@ -81,6 +81,13 @@ class PlanTests(SupervisionCase):
         self.assertEqual(len(set(seen)), len(seen))
 
 
+class RunningClock(Clock):
+    """A reactor's clock."""
+
+    def callWhenRunning(self, call: Any) -> None:
+        call()
+
+
 class FakeLauncher:
     """Starts nothing; remembers orders."""
 
@@ -116,7 +123,7 @@ class SupervisorTests(SupervisionCase):
         listener = listener.replace("/run/imap", os.path.join(self.folder, "imap"))
         self.configuration = self.configured("workers = 2", listener=listener)
         log = NodeLog(LogChoice("syslog", "front"), lambda: 9, lambda: None)
-        self.service = make_supervisor(self.configuration, "the text", log, Clock())
+        self.service = make_supervisor(self.configuration, "the text", log, RunningClock())
         self.means = self.service._means
         self.edition = self.service._present.edition
         self.events: list[Any] = []

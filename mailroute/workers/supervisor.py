@@ -54,6 +54,8 @@ class Means:
     """Start the worker with this number; raises OSError."""
     reopen_log: Callable[[], int | None]
     """Go on in a new log file; returns its descriptor, None without one; raises OSError."""
+    when_running: Callable[[Callable[[], None]], object]
+    """Call this once the reactor runs."""
 
 
 class Generation:
@@ -121,8 +123,13 @@ class Supervisor(Service):
         """Start the workers."""
         super().startService()
         self.privilegedStartService()
-        self._present.serve()
-        Deferred.fromCoroutine(self._present.start())
+        # Until the reactor heeds signals, SIGTERM ends us alone and would leave workers behind.
+        self._means.when_running(self._begin)
+
+    def _begin(self) -> None:
+        if self.running:
+            self._present.serve()
+            Deferred.fromCoroutine(self._present.start())
 
     def reload(self) -> None:
         """SIGHUP: new workers where the configuration has changed, else renewed ones."""

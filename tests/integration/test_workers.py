@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
 import shutil
@@ -13,12 +14,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from tests.integration import matrix, test_matrix
+from tests.integration import matrix, postgresql, test_matrix
 from tests.integration.daemon import (
     PATIENCE_SECONDS,
     Daemon,
@@ -56,8 +58,10 @@ def children(pid: int, word: str = "slot") -> list[int]:
 class Visitors:
     """Threads that log in until they are stopped, and what they met with."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, user: Callable[[], str] = lambda: ALICE) -> None:
+        """``user`` names the account of each visit."""
         self._port = port
+        self._user = user
         self._over = threading.Event()
         self.answers = 0
         self.faults: list[str] = []
@@ -79,7 +83,7 @@ class Visitors:
     def _visit(self) -> None:
         while not self._over.is_set():
             try:
-                answer = login(self._port)
+                answer = login(self._port, self._user())
             except OSError as error:
                 self.faults.append(repr(error))
                 continue
@@ -92,18 +96,20 @@ class Visitors:
 class WorkersCase(SignalCase):
     """A node with several workers."""
 
-    def node(self, workers: int = 2, more: str = "", **of_server: object) -> Daemon:
+    def node(
+        self, workers: int = 2, more: str = "", mapping: str = "", **of_server: object
+    ) -> Daemon:
         """A started node whose workers all serve."""
-        daemon = self.serve(more, workers=workers, **of_server)
+        daemon = self.serve(more, mapping=mapping, workers=workers, **of_server)
         self.assertTrue(poll(lambda: len(children(daemon.pid)) == workers, PATIENCE_SECONDS))
         # So many that no worker is left out.
         for _ in range(SESSIONS):
             self.assertIn(b"at east", login(self.port))
         return daemon
 
-    def visitors(self) -> Visitors:
+    def visitors(self, user: Callable[[], str] = lambda: ALICE) -> Visitors:
         """Load until the test's end at the latest."""
-        visitors = Visitors(self.port)
+        visitors = Visitors(self.port, user)
         self.addCleanup(visitors.stop)
         self.assertTrue(visitors.more())
         return visitors
@@ -372,6 +378,49 @@ class ReloadTests(WorkersCase):
         visitors.stop()
         self.assertEqual(visitors.faults, [])
         daemon.stop()
+
+
+class DatabaseTests(WorkersCase):
+    """What the database sees of a node."""
+
+    def test_pool(self) -> None:
+        """pool_size is the node's, while generations change under load as well."""
+        size, workers, changes = 4, 2, 3
+        server = postgresql.shared_server()
+        url = server.url(application_name="node")
+        # Slow, so that every connection of the pool is wanted.
+        query = "SELECT 'east' AS destination, pg_sleep(0.02)::text AS ttl WHERE $1 <> ''"
+        sql = table("mapping.sql", url=url, query=query, pool_size=size)
+        daemon = self.node(workers, mapping=table("mapping", source="sql") + sql)
+        # One question answers all who ask the same: everybody asks another.
+        numbers = itertools.count()
+        visitors = [self.visitors(lambda: f"user{next(numbers)}") for _ in range(3)]
+        seen: list[int] = []
+        over = threading.Event()
+        watching = threading.Thread(target=self.watch, args=(server, seen, over))
+        watching.start()
+        self.addCleanup(over.set)
+        self.assertTrue(poll(lambda: size in seen, PATIENCE_SECONDS), seen)
+        for number in range(changes):
+            daemon.signal(signal.SIGUSR2)
+            daemon.await_log("new workers serve", number + 1)
+            self.assertTrue(all(each.more() for each in visitors))
+        over.set()
+        watching.join()
+        for each in visitors:
+            each.stop()
+            self.assertEqual(each.faults, [])
+        # Those who leave have one each at most, and the check has one.
+        self.assertLessEqual(max(seen), size + workers + 1, seen)
+        daemon.stop()
+
+    def watch(
+        self, server: postgresql.PostgresServer, seen: list[int], over: threading.Event
+    ) -> None:
+        """Count the node's connections all the time."""
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'node'"
+        while not over.is_set():
+            seen.append(int(server.execute(count)[0][0]))
 
 
 class UpgradeTests(WorkersCase):

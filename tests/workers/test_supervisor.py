@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,9 +40,21 @@ class SupervisorCase(StaffCase):
         self.checking: Deferred[None] | None = None
         self.launched: list[tuple[str, int]] = []
         self.log_descriptor: int | None = 9
-        means = Means(self.clock, self.places, self.read, self.check, self.launch, self.reopen)
+        self.waiting: list[Callable[[], None]] = []
+        means = Means(
+            clock=self.clock,
+            places=self.places,
+            read=self.read,
+            check=self.check,
+            launch=self.launch,
+            reopen_log=self.reopen,
+            when_running=self.waiting.append,
+        )
         self.supervisor = Supervisor(Edition("one", PLAN), means)
         self.supervisor.startService()
+        # Bound already, but nobody is started before the reactor heeds signals.
+        self.assertEqual((self.open_places(), self.staff), ({IMAP}, []))
+        self.waiting.pop()()
         self.first = self.ready()
 
     def bind(self, place: Place, is_shared: bool) -> FakeSocket:
@@ -291,3 +304,12 @@ class StopTests(SupervisorCase):
         self.supervisor.stopService()
         self.checking.callback(None)
         self.assertEqual(len(self.staff), 2)
+
+    def test_stopped_early(self) -> None:
+        """Stopped before the reactor ran: nobody is started at all."""
+        self.supervisor.stopService()
+        count = len(self.staff)
+        self.supervisor.startService()
+        self.supervisor.stopService()
+        self.waiting.pop()()
+        self.assertEqual(len(self.staff), count)
