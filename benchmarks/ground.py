@@ -67,6 +67,7 @@ class Ground:
         self.open_files = raise_open_files()
         self.stores_group = ProcessGroup("stores")
         self.stores: dict[str, Mapping[str, int]] = {}
+        self.store_pids: dict[str, int] = {}
         self._next_port = _PORTS.start + os.getpid() * 97 % (len(_PORTS) - 2000)
         self._databases: dict[int, Path] = {}
 
@@ -154,7 +155,8 @@ class Ground:
             ports: Mapping[str, int] = {protocol: self.port() for protocol in PROTOCOLS}
             self.stores[f"store{number}"] = ports
             numbers = [str(number), *(str(port) for port in ports.values())]
-            self.stores_group.start([self.folder / "store", *numbers], self.folder)
+            started = self.stores_group.start([self.folder / "store", *numbers], self.folder)
+            self.store_pids[f"store{number}"] = started.pid
         for ports in self.stores.values():
             for port in ports.values():
                 await_greeting(port, tls=False, seconds=10)

@@ -115,6 +115,11 @@ class RunningLoad:
             self._process.kill()
         self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        """The clients' process."""
+        return self._process.pid
+
     def ready(self) -> Outcome:
         """Wait until all sessions of ``hold`` are logged in.  Raises LoadFailed."""
         output = self._process.stdout
