@@ -77,7 +77,7 @@ class DepartureTests(ProxyTestCase):
     def setUp(self) -> None:
         self.proxy = self.watch(front())
         backend().script = accept_login
-        # Once everything: threads, contexts and pipes are there afterwards.
+        # Once everything: threads and contexts are there afterwards.
         for mode in ("plain", "implicit"):
             with Wire("imap", self.proxy.ports["imap", mode], mode) as wire:
                 self.assertTrue(wire.log_in(USER, "secret").is_accepted)
