@@ -15,6 +15,8 @@ from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits
+from mailroute.net.header_peer import Headers, Proxies
+from mailroute.net.networks import Networks
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
 from mailroute.net.transport import Clock
@@ -207,6 +209,13 @@ def server_dialogue_maker(
     make = PROTOCOLS[listener.protocol].make_server(looks)
     secure = listener.tls == "implicit"
     return lambda: make(policy, secure, listener.max_auth_attempts)
+
+
+def make_proxies(listener: model.Listener) -> Proxies | None:
+    """Who is in front of this listener, if anybody may be."""
+    if not listener.proxy_trusted:
+        return None
+    return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
 
 
 def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], ClientDialogue]:

@@ -14,15 +14,12 @@ from twisted.python import usage
 
 from mailroute.config.model import Configuration
 from mailroute.config.reader import load, read
+from mailroute.configured import EX_CONFIG, complain, default_config
 from mailroute.errors import ConfigurationError
 from mailroute.observers import Output, observer
 from mailroute.service import MailrouteService
 from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
 from mailroute.workers.orders import LogChoice
-
-DEFAULT_CONFIG = "/etc/mailroute/mailroute.toml"
-EX_CONFIG = 78
-"""sysexits(3): the configuration is at fault."""
 
 
 class Options(usage.Options):
@@ -32,7 +29,7 @@ class Options(usage.Options):
         [
             "config",
             "c",
-            os.environ.get("MAILROUTE_CONFIG", DEFAULT_CONFIG),
+            default_config(os.environ),
             "The configuration file.",
         ],
     ]
@@ -84,10 +81,7 @@ def _read_or_exit(path: str) -> tuple[str, Configuration]:
 
 
 def _exit(path: str, error: ConfigurationError) -> NoReturn:
-    count = len(error.complaints)
-    print(f"mailroute: {path}: {count} complaint{'s' * (count != 1)}:", file=sys.stderr)
-    for complaint in error.complaints:
-        print(f"  {complaint}", file=sys.stderr)
+    complain(path, error, sys.stderr)
     raise SystemExit(EX_CONFIG)
 
 

@@ -46,6 +46,7 @@ ROOMS = {
         (
             "tap",
             "cli",
+            "configured",
             "service",
             "composition",
             "table_composition",

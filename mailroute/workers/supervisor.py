@@ -9,6 +9,7 @@ with their last sessions.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.logger import Logger
 
 from mailroute.errors import ConfigurationError
+from mailroute.workers.deputies import Deputies
 from mailroute.workers.places import Places
 from mailroute.workers.plan import Plan
 from mailroute.workers.seat import Seat, Worker
@@ -63,6 +65,7 @@ class Generation:
 
     def __init__(self, edition: Edition, means: Means) -> None:
         self.edition = edition
+        self._places = means.places
         count = edition.plan.workers
 
         def seat(index: int) -> Seat:
@@ -70,6 +73,9 @@ class Generation:
             return Seat(name, lambda: means.launch(edition, index), means.clock)
 
         self.seats = [seat(index) for index in range(count)]
+        deputies = Deputies(self.seats, self._of_slot)
+        for each in self.seats:
+            each.changed = deputies.settle
         self.empty: Deferred[Any] = DeferredList([each.empty for each in self.seats])
 
     async def start(self) -> bool:
@@ -82,6 +88,12 @@ class Generation:
         """Accept connections."""
         for seat in self.seats:
             seat.serve()
+
+    def _of_slot(self, index: int) -> list[tuple[str, socket.socket]]:
+        """The sockets at which nobody but this worker accepts, with their listeners."""
+        plan = self.edition.plan
+        dealt = zip(plan.places, plan.listeners, self._places.of_worker(plan, index), strict=True)
+        return [(name, each) for place, name, own in dealt if not place.is_shared for each in own]
 
     async def retire(self, clock: Any) -> None:
         """Accept no more; returns when all have let go, or in a while."""

@@ -208,6 +208,17 @@ class ChangeTests(SupervisorCase):
         self.clock.advance(0)
         self.assertEqual(self.launched[-1], ("one", 1))
 
+    def test_crash(self) -> None:
+        """The neighbour has the slot's own sockets until the successor is ready."""
+        unix = Place("unix", "/nowhere")
+        self.change(places=(IMAP, unix), listeners=("imap", "local"))
+        first, second = self.ready()
+        second.end("signal SIGKILL")
+        self.assertEqual(self.told([first]), [["serve", "cover 1 imap"]])
+        self.clock.advance(0)
+        self.ready()
+        self.assertEqual(first.told[-1], "give back 1")
+
     def test_wishes(self) -> None:
         """Signals during a change are one more change, not several at once."""
         self.checking = Deferred()
