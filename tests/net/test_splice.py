@@ -17,8 +17,8 @@ class SplicerTests(JoinedCase):
         """The kernel may move the bytes where both legs are plain, and only there."""
         for legs in LEGS:
             joined = self.join(*legs)
-            pools = {flow._pool for flow in joined.joint._flows}
-            expected = None if any(legs) else joined.world.splicer._pool
+            pools = {side._pool for side in joined.joint.sides}
+            expected = None if any(legs) else joined.world.splicer._joints.pool
             self.assertEqual(pools, {expected}, legs)
             self.leave(joined.client)
             self.end()
