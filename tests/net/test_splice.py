@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
+
 from mailroute.net.joint import Joint
 from tests.support import local_reactor
 from tests.support.joined import LEGS, JoinedCase
@@ -79,3 +82,37 @@ class SplicerTests(JoinedCase):
         client.reset()
         self.settle()
         self.end()
+
+
+class LifetimeTests(JoinedCase):
+    """What a node with many idle sessions pays for."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+    def alive(self) -> Counter[str]:
+        """The living objects by their classes' names."""
+        return Counter(type(each).__name__ for each in gc.get_objects())
+
+    def test_joined(self) -> None:
+        """Nothing of a login outlives the join, and nobody needs the collector for that."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            alive = self.alive()
+            for gone in ("ClientPeer", "BackendPeer", "Session", "Allowance", "coroutine"):
+                self.assertEqual(alive[gone], 0, (gone, legs))
+            self.leave(joined.client)
+            self.end()
+
+    def test_ended(self) -> None:
+        """An ended session leaves no cycle."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            self.leave(joined.client)
+            alive = self.alive()
+            for gone in ("Joint", "Side", "Journal", "Origin"):
+                self.assertEqual(alive[gone], 0, (gone, legs))
+            self.end()
