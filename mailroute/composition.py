@@ -22,7 +22,7 @@ from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLS
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl import plain
 from mailroute.sasl.registry import MECHANISMS
@@ -259,6 +259,8 @@ def _destination(destination: model.Destination) -> Destination:
             tls=TLSMode(endpoint.tls),
             trust=trust,
             allow_plaintext_auth=destination.allow_plaintext_auth,
+            forwarding=Forwarding(endpoint.forwarding),
+            proxy_version=destination.proxy_version or 2,
         )
         for protocol, endpoint in destination.endpoints.items()
     }
