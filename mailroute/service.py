@@ -249,6 +249,7 @@ class MailrouteService(Service):
             max_connections=listener.max_connections,
             preauth_seconds=listener.preauth_timeout_seconds,
             is_verbose=self._configuration.server.log_level == "debug",
+            proxies=composition.make_proxies(listener),
         )
 
     async def _start_table(self) -> None:
