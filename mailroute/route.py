@@ -71,3 +71,5 @@ class Origin:
     server_ip: str
     server_port: int
     sni: str = ""
+    is_trusted: bool = False
+    """Whether the connection comes from a proxy whose word about its clients is believed."""

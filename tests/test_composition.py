@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Any, cast
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -15,6 +16,7 @@ from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Limits
+from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
 from mailroute.sasl import plain
@@ -312,6 +314,22 @@ class DialogueTests(CompositionCase):
         )
         secure = composition.server_dialogue_maker(implicit, implicit.listeners[0])
         self.assertIn(b" AUTH=XOAUTH2 AUTH=PLAIN] ", written(secure().start()))
+
+
+class ProxyTests(CompositionCase):
+    """Who is in front of a listener."""
+
+    def test_proxies(self) -> None:
+        """Without a network there is nobody, and a connection pays for nothing."""
+        (listener,) = self.configured().listeners
+        self.assertIsNone(composition.make_proxies(listener))
+        trusted = 'proxy_protocol = "required"\nproxy_trusted = ["192.0.2.0/24"]\n'
+        (listener,) = self.configured(listener=SECTIONS["listener"] + trusted).listeners
+        proxies = composition.make_proxies(listener)
+        assert proxies is not None
+        self.assertIs(proxies.headers, Headers.REQUIRED)
+        self.assertTrue(proxies.trusted.has(IPv4Address("TCP", "192.0.2.9", 1)))
+        self.assertFalse(proxies.trusted.has(IPv4Address("TCP", "198.51.100.9", 1)))
 
 
 class SurroundingTests(CompositionCase):

@@ -65,6 +65,10 @@ class Listener:
     max_connections: int
     preauth_timeout_seconds: float
     max_auth_attempts: int
+    proxy_protocol: str = "off"
+    """off, optional, required"""
+    proxy_trusted: tuple[str, ...] = ()
+    """IP networks; not empty unless ``proxy_protocol`` is off."""
 
 
 @dataclass(frozen=True, slots=True)
