@@ -25,7 +25,7 @@ from mailroute.protocols import PROTOCOLS, Appearance
 from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl import plain
-from mailroute.sasl.registry import MECHANISMS
+from mailroute.sasl.registry import mechanisms
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.table_composition import make_tables, redis_settings
@@ -201,10 +201,8 @@ def server_dialogue_maker(
     looks = Appearance(
         configuration.server.hostname, capabilities.banner, capabilities.advertise or None
     )
-    wanted = [name.upper() for name in capabilities.sasl]
-    known = {mechanism.name: mechanism for mechanism in MECHANISMS}
     policy = Policy(
-        mechanisms=tuple(known[name] for name in wanted),
+        mechanisms=mechanisms(name.upper() for name in capabilities.sasl),
         starttls=listener.tls == "starttls",
         cleartext_logins=capabilities.allow_plain_auth_without_tls,
     )
