@@ -92,10 +92,14 @@ class LifetimeTests(JoinedCase):
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
+        self.before = self.count()
+
+    def count(self) -> Counter[str]:
+        return Counter(type(each).__name__ for each in gc.get_objects())
 
     def alive(self) -> Counter[str]:
-        """The living objects by their classes' names."""
-        return Counter(type(each).__name__ for each in gc.get_objects())
+        """Living objects by their classes' names, without those of other tests' modules."""
+        return self.count() - self.before
 
     def test_joined(self) -> None:
         """Nothing of a login outlives the join, and nobody needs the collector for that."""
