@@ -22,10 +22,10 @@ from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLS
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl import plain
-from mailroute.sasl.registry import MECHANISMS
+from mailroute.sasl.registry import mechanisms
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
@@ -210,10 +210,8 @@ def server_dialogue_maker(
     looks = Appearance(
         configuration.server.hostname, capabilities.banner, capabilities.advertise or None
     )
-    wanted = [name.upper() for name in capabilities.sasl]
-    known = {mechanism.name: mechanism for mechanism in MECHANISMS}
     policy = Policy(
-        mechanisms=tuple(known[name] for name in wanted),
+        mechanisms=mechanisms(name.upper() for name in capabilities.sasl),
         starttls=listener.tls == "starttls",
         cleartext_logins=capabilities.allow_plain_auth_without_tls,
     )
@@ -268,6 +266,8 @@ def _destination(destination: model.Destination) -> Destination:
             tls=TLSMode(endpoint.tls),
             trust=trust,
             allow_plaintext_auth=destination.allow_plaintext_auth,
+            forwarding=Forwarding(endpoint.forwarding),
+            proxy_version=destination.proxy_version or 2,
         )
         for protocol, endpoint in destination.endpoints.items()
     }
