@@ -28,6 +28,8 @@ class Place:
 
 
 COMMANDS = {
+    "table": Place("table", "Ask a table or the mapping by its name, list it, change it."),
+    "postmap": Place("postmap", "Ask a table of Postfix, as postmap does."),
     "completion": Place("completion", "Print the completion for a shell."),
 }
 
