@@ -12,13 +12,14 @@ from typing import Any, NoReturn
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from mailroute.announced import AnnouncedService
 from mailroute.config.model import Configuration
 from mailroute.config.reader import load, read
 from mailroute.configured import EX_CONFIG, complain, default_config
 from mailroute.errors import ConfigurationError
 from mailroute.observers import Output, observer
-from mailroute.service import MailrouteService
 from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
+from mailroute.systemd import ServiceManager
 from mailroute.workers.orders import LogChoice
 
 
@@ -45,7 +46,7 @@ class Options(usage.Options):
             _choose_log(parent, self["configuration"])
 
 
-def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
+def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
 
@@ -57,7 +58,7 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     else:
         text, configuration = _read_or_exit(options["config"])
     try:
-        service = MailrouteService(configuration, reactor)
+        service = AnnouncedService(configuration, reactor)
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
@@ -65,9 +66,13 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     for warning in warnings:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
         log.warn("{text}", text=warning)
+    manager = ServiceManager(os.environ, reactor)
     if count_workers(configuration) > 1:
-        return make_supervisor(configuration, text, _log_of_workers(), reactor)
+        node = make_supervisor(configuration, text, _log_of_workers(), reactor)
+        node.announce = manager.announce
+        return node
     service.reopen_log = _reopen_log
+    service.announce = manager.announce
     return service
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,6 +31,7 @@ class Place:
 COMMANDS = {
     "table": Place("table", "Ask a table or the mapping by its name, list it, change it."),
     "postmap": Place("postmap", "Ask a table of Postfix, as postmap does."),
+    "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
     "completion": Place("completion", "Print the completion for a shell."),
 }
 
@@ -68,7 +70,10 @@ class Commands(click.Group):
             complain(ctx.obj.config, error, sys.stderr)
             raise SystemExit(statuses.CONFIGURATION) from None
         except Failure as failure:
-            _fail(failure)
+            print(f"mailroute: {visible(str(failure))}", file=sys.stderr)
+            raise SystemExit(statuses.of(failure)) from None
+        except (KeyboardInterrupt, click.Abort):
+            raise SystemExit(statuses.INTERRUPTED + signal.SIGINT) from None
 
 
 @click.group(
@@ -98,8 +103,3 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the console script; ends the process."""
     mailroute.main(arguments, prog_name="mailroute")
     raise AssertionError("click ends the process")
-
-
-def _fail(failure: Failure) -> NoReturn:
-    print(f"mailroute: {visible(str(failure))}", file=sys.stderr)
-    raise SystemExit(statuses.TEMPORARY if failure.kind.temporary else statuses.ABSENT) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailroute.configured import EX_CONFIG
+from mailroute.errors import Failure
 
 OK = 0
 """Done; found."""
@@ -16,3 +17,8 @@ CONFIGURATION = EX_CONFIG
 """sysexits(3), EX_CONFIG: the configuration is at fault."""
 INTERRUPTED = 128
 """Plus the signal's number, as shells have it."""
+
+
+def of(failure: Failure) -> int:
+    """What a failed login, lookup or connection means to a script."""
+    return TEMPORARY if failure.kind.temporary else ABSENT
