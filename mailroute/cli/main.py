@@ -29,9 +29,9 @@ class Place:
 
 
 COMMANDS = {
+    "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
     "table": Place("table", "Ask a table or the mapping by its name, list it, change it."),
     "postmap": Place("postmap", "Ask a table of Postfix, as postmap does."),
-    "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
     "completion": Place("completion", "Print the completion for a shell."),
 }
 

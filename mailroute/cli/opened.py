@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,12 +17,17 @@ MAPPING = "mapping"
 """The name of the mapping among the tables."""
 
 
+Tell = Callable[[str], None]
+"""Is told what is doubtful and no error."""
+
+
 @asynccontextmanager
-async def opened_mapping(configuration: Configuration, reactor: Any) -> AsyncIterator[MappingStore]:
+async def opened_mapping(
+    configuration: Configuration, reactor: Any, tell: Tell
+) -> AsyncIterator[MappingStore]:
     """The mapping.  Raises ConfigurationError for one that cannot be served."""
     store = make_mapping_store(configuration, reactor)
-    # A server that is away is told by the first question to it.
-    store.check()
+    _tell(store.check(), tell)
     await store.start()
     try:
         yield store
@@ -32,26 +37,31 @@ async def opened_mapping(configuration: Configuration, reactor: Any) -> AsyncIte
 
 @asynccontextmanager
 async def opened_table(
-    configuration: Configuration, name: str, reactor: Any
+    configuration: Configuration, name: str, reactor: Any, tell: Tell
 ) -> AsyncIterator[StringTable]:
     """The table of this name, or the mapping; other tables are left alone.
 
     Raises ConfigurationError.
     """
     if name == MAPPING:
-        async with opened_mapping(configuration, reactor) as store:
+        async with opened_mapping(configuration, reactor, tell) as store:
             yield MappingTable(store)
         return
     if name not in configuration.tables:
         known = ", ".join([MAPPING, *configuration.tables])
         raise ConfigurationError([f"there is no [table.{name}]; what there is: {known}"])
     tables = make_tables(configuration, reactor, [name])
-    tables.check()
+    _tell(tables.check(), tell)
     await tables.start()
     try:
         yield tables[name]
     finally:
         await tables.close()
+
+
+def _tell(warnings: Sequence[str], tell: Tell) -> None:
+    for warning in warnings:
+        tell(f"warning: {warning}")
 
 
 class MappingTable(StringTable):

@@ -40,18 +40,18 @@ def command(invocation: Invocation, name: str, action: str, words: Sequence[str]
     from mailroute.cli.opened import opened_table
     from mailroute.tables.string_table import ReadOnly
 
-    configuration = invocation.configuration()
+    configuration, output = invocation.configuration(), invocation.output
 
     async def work(reactor: Any) -> int:
-        async with opened_table(configuration, name, reactor) as table:
-            return await ACTIONS[action](Entries(table, invocation.output), words)
+        async with opened_table(configuration, name, reactor, output.note) as table:
+            return await ACTIONS[action](Entries(table, output), words)
 
     try:
         status = invocation.run(work)
     except ReadOnly as refused:
         raise ConfigurationError([str(refused)]) from None
     except ValueError as error:
-        invocation.output.note(str(error))
+        output.note(str(error))
         status = statuses.ABSENT
     raise SystemExit(status)
 

@@ -35,13 +35,16 @@ class OpenedTests(ConfigurationCase):
     def setUp(self) -> None:
         super().setUp()
         self.write("routes", "joe east\n")
+        self.told: list[str] = []
 
-    def within(self, name: str, work: Any) -> Any:
+    def within(self, name: str, work: Any, tables: str = TABLES) -> Any:
         """What ``work`` returns of an open table."""
-        configuration = self.read_sections(mapping=MAPPING, capabilities=TABLES)
+        configuration = self.read_sections(mapping=MAPPING, capabilities=tables)
 
         async def whole() -> Any:
-            async with opened_table(configuration, name, MemoryReactorClock()) as table:
+            async with opened_table(
+                configuration, name, MemoryReactorClock(), self.told.append
+            ) as table:
                 return await work(table)
 
         return Deferred.fromCoroutine(whole())
@@ -76,6 +79,18 @@ class OpenedTests(ConfigurationCase):
         self.failureResultOf(self.within("homes", fail), RuntimeError)
         self.assertEqual(len(closed), 1)
 
+    def test_warnings(self) -> None:
+        """What is doubtful is told."""
+
+        async def nothing(table: StringTable) -> None:
+            pass
+
+        path = self.write("lines", "joe east\nnothing\n")
+        text = f'[table.lines]\ntype = "postfix"\nmap = "texthash:{path}"\n'
+        self.successResultOf(self.within("lines", nothing, text))
+        self.assertEqual(len(self.told), 1)
+        self.assertIn("lines:2: a line without a value", self.told[0])
+
     def test_unknown(self) -> None:
         """What there is instead is told."""
         failed = self.failureResultOf(self.within("home", None), ConfigurationError)
@@ -102,7 +117,7 @@ class OpenedTests(ConfigurationCase):
         configuration = self.read_sections(mapping=MAPPING)
 
         async def whole() -> None:
-            async with opened_mapping(configuration, MemoryReactorClock()):
+            async with opened_mapping(configuration, MemoryReactorClock(), self.told.append):
                 pass
 
         self.failureResultOf(Deferred.fromCoroutine(whole()), ConfigurationError)
