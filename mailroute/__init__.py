@@ -17,7 +17,7 @@ The rooms, lowest first; imports go down only (``tests/test_architecture.py`` ho
    ``session``       one login, from the first milestone to the joined stream
    ``journal``       what a session tells the log
 6  ``net/``          connections: peers, TLS, listeners, the connector, the splice
-8  ``service`` ``tap`` ``demo/``   putting it together; ``config/`` is read here alone
+8  ``service`` ``tap`` ``cli/`` ``demo/``   putting it together; ``config/`` is read here alone
 """
 
 from __future__ import annotations

@@ -15,15 +15,17 @@ from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits
+from mailroute.net.header_peer import Headers, Proxies
+from mailroute.net.networks import Networks
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl import plain
-from mailroute.sasl.registry import MECHANISMS
+from mailroute.sasl.registry import mechanisms
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.table_composition import make_tables, redis_settings
@@ -202,16 +204,21 @@ def server_dialogue_maker(
         capabilities.advertise or None,
         capabilities.implementation,
     )
-    wanted = [name.upper() for name in capabilities.sasl]
-    known = {mechanism.name: mechanism for mechanism in MECHANISMS}
     policy = Policy(
-        mechanisms=tuple(known[name] for name in wanted),
+        mechanisms=mechanisms(name.upper() for name in capabilities.sasl),
         starttls=listener.tls == "starttls",
         cleartext_logins=capabilities.allow_plain_auth_without_tls,
     )
     make = PROTOCOLS[listener.protocol].make_server(looks)
     secure = listener.tls == "implicit"
     return lambda: make(policy, secure, listener.max_auth_attempts)
+
+
+def make_proxies(listener: model.Listener) -> Proxies | None:
+    """Who is in front of this listener, if anybody may be."""
+    if not listener.proxy_trusted:
+        return None
+    return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
 
 
 def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], ClientDialogue]:
@@ -253,6 +260,8 @@ def _destination(destination: model.Destination) -> Destination:
             tls=TLSMode(endpoint.tls),
             trust=trust,
             allow_plaintext_auth=destination.allow_plaintext_auth,
+            forwarding=Forwarding(endpoint.forwarding),
+            proxy_version=destination.proxy_version or 2,
         )
         for protocol, endpoint in destination.endpoints.items()
     }

@@ -81,8 +81,10 @@ class MailrouteService(Service):
         self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
         self._bound: list[tuple[model.Listener, socket.socket]] = []
-        self._listeners: list[Listener] = []
+        self._listeners: dict[str, Listener] = {}
         self._acceptors: list[Acceptor] = []
+        self._lent: dict[int, list[Acceptor]] = {}
+        """At sockets of other workers' slots, by slot."""
         self._rooms: dict[str, Room] = {}
         self._owns_sockets = True
         self.reopen_log: Callable[[], None] = lambda: None
@@ -153,12 +155,22 @@ class MailrouteService(Service):
         around = composition.make_surroundings(
             self._configuration, router, self._connector, self._splicer, self._reactor
         )
-        for listener, bound in self._bound:
+        for listener in self._configuration.listeners:
             room = self._rooms.get(listener.name, self._room)
-            factory = Listener(self._terms(listener), around, self._clock, room, self._log)
-            self._listeners.append(factory)
-            self._acceptors.append(Acceptor(self._poller, self._reactor, bound, factory))
+            self._listeners[listener.name] = Listener(
+                self._terms(listener), around, self._clock, room, self._log
+            )
+        self._acceptors = [self._acceptor(bound, each.name) for each, bound in self._bound]
         self._bound = []
+
+    def cover(self, slot: int, name: str, lent: socket.socket) -> None:
+        """Accept at a socket of another slot for this listener, too; it is ours to close."""
+        self._lent.setdefault(slot, []).append(self._acceptor(lent, name))
+
+    def give_back(self, slot: int) -> None:
+        """The slot has a worker of its own again."""
+        for acceptor in self._lent.pop(slot, ()):
+            acceptor.stop()
 
     async def retire(self) -> Deferred[None]:
         """Accept no more, and leave the database to the successors.
@@ -224,6 +236,9 @@ class MailrouteService(Service):
             bound.close()
         self._bound = []
 
+    def _acceptor(self, bound: socket.socket, name: str) -> Acceptor:
+        return Acceptor(self._poller, self._reactor, bound, self._listeners[name])
+
     def _terms(self, listener: model.Listener) -> Terms:
         return Terms(
             protocol=listener.protocol,
@@ -234,6 +249,7 @@ class MailrouteService(Service):
             max_connections=listener.max_connections,
             preauth_seconds=listener.preauth_timeout_seconds,
             is_verbose=self._configuration.server.log_level == "debug",
+            proxies=composition.make_proxies(listener),
         )
 
     async def _start_table(self) -> None:
@@ -266,7 +282,7 @@ class MailrouteService(Service):
         self._close_acceptors()
         if self._owns_sockets:
             self._remove_unix_sockets()
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.shut_down()
         await self._wait_for_sessions(self._configuration.server.shutdown_grace_seconds)
         for joint in list(self._splicer.joints):
@@ -285,6 +301,8 @@ class MailrouteService(Service):
                         os.unlink(bind.address)
 
     def _close_acceptors(self) -> None:
+        for slot in list(self._lent):
+            self.give_back(slot)
         for acceptor in self._acceptors:
             acceptor.stop()
         self._acceptors = []
@@ -303,15 +321,15 @@ class MailrouteService(Service):
 
     async def _fade(self) -> None:
         """Wait for the end of every session."""
-        while any(listener.has_strangers for listener in self._listeners):
+        while any(listener.has_strangers for listener in self._listeners.values()):
             await deferLater(self._reactor, RETIREMENT_STEP_SECONDS)
         await self._close_table(self._source)
-        while any(map(len, self._listeners)):
+        while any(map(len, self._listeners.values())):
             await deferLater(self._reactor, RETIREMENT_STEP_SECONDS)
 
     async def _wait_for_sessions(self, seconds: float) -> None:
         until = self._reactor.seconds() + seconds
-        while any(map(len, self._listeners)) and self._reactor.seconds() < until:
+        while any(map(len, self._listeners.values())) and self._reactor.seconds() < until:
             await deferLater(self._reactor, DRAIN_STEP_SECONDS)
 
     async def _close_table(self, source: composition.Source) -> None:

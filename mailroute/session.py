@@ -24,7 +24,7 @@ from mailroute.events import (
     Verdict,
 )
 from mailroute.journal import Journal
-from mailroute.route import Origin, Route
+from mailroute.route import Forwarding, Origin, Route
 
 
 class Client(Protocol):
@@ -182,7 +182,10 @@ class Session:
 
     async def _log_in(self, attempt: _Attempt, route: Route) -> tuple[Backend | None, Verdict]:
         """Connect and pass the exchange through, until the backend's verdict."""
-        backend, step = await self._around.connect(route, attempt.login, self._origin)
+        origin = self._origin
+        if route.backend.forwarding is not Forwarding.NONE:
+            origin = replace(origin, tls=self._client.tls_info)
+        backend, step = await self._around.connect(route, attempt.login, origin)
         try:
             while isinstance(step, Challenge):
                 attempt.was_relayed = True

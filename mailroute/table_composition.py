@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -38,14 +38,16 @@ _PLAIN: dict[str, Callable[[], StringTable]] = {
 T = TypeVar("T")
 
 
-def make_tables(configuration: model.Configuration, reactor: Any) -> NamedTables:
-    """All tables; nothing is opened yet.
+def make_tables(
+    configuration: model.Configuration, reactor: Any, names: Collection[str] | None = None
+) -> NamedTables:
+    """All tables, or those of these names and what they are made of; nothing is opened yet.
 
     ``check()`` them before the reactor runs, ``await start()`` them in the process that serves,
     ``await close()`` them at the end.  Raises ConfigurationError with every complaint.
     """
     making = _Making(configuration, reactor)
-    for name in configuration.tables:
+    for name in configuration.tables if names is None else names:
         making.table(name)
     if making.complaints:
         raise ConfigurationError(making.complaints)

@@ -12,17 +12,15 @@ from typing import Any, NoReturn
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from mailroute.announced import AnnouncedService
 from mailroute.config.model import Configuration
 from mailroute.config.reader import load, read
+from mailroute.configured import EX_CONFIG, complain, default_config
 from mailroute.errors import ConfigurationError
 from mailroute.observers import Output, observer
-from mailroute.service import MailrouteService
 from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
+from mailroute.systemd import ServiceManager
 from mailroute.workers.orders import LogChoice
-
-DEFAULT_CONFIG = "/etc/mailroute/mailroute.toml"
-EX_CONFIG = 78
-"""sysexits(3): the configuration is at fault."""
 
 
 class Options(usage.Options):
@@ -32,7 +30,7 @@ class Options(usage.Options):
         [
             "config",
             "c",
-            os.environ.get("MAILROUTE_CONFIG", DEFAULT_CONFIG),
+            default_config(os.environ),
             "The configuration file.",
         ],
     ]
@@ -51,7 +49,7 @@ class Options(usage.Options):
             _choose_log(parent, self["configuration"])
 
 
-def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
+def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
 
@@ -63,7 +61,7 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     else:
         text, configuration = _read_or_exit(options["config"])
     try:
-        service = MailrouteService(configuration, reactor)
+        service = AnnouncedService(configuration, reactor)
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
@@ -71,9 +69,13 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     for warning in warnings:
         print(f"mailroute: warning: {warning}", file=sys.stderr)
         log.warn("{text}", text=warning)
+    manager = ServiceManager(os.environ, reactor)
     if count_workers(configuration) > 1:
-        return make_supervisor(configuration, text, _log_of_workers(), reactor)
+        node = make_supervisor(configuration, text, _log_of_workers(), reactor)
+        node.announce = manager.announce
+        return node
     service.reopen_log = _reopen_log
+    service.announce = manager.announce
     return service
 
 
@@ -87,10 +89,7 @@ def _read_or_exit(path: str) -> tuple[str, Configuration]:
 
 
 def _exit(path: str, error: ConfigurationError) -> NoReturn:
-    count = len(error.complaints)
-    print(f"mailroute: {path}: {count} complaint{'s' * (count != 1)}:", file=sys.stderr)
-    for complaint in error.complaints:
-        print(f"  {complaint}", file=sys.stderr)
+    complain(path, error, sys.stderr)
     raise SystemExit(EX_CONFIG)
 
 

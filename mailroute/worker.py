@@ -92,6 +92,18 @@ class Worker:
         if not self._is_leaving:
             self._service.accept()
 
+    def cover(self, slot: int, listener: str, descriptor: int) -> None:
+        """Accept at this socket of another slot, too; it is ours to close."""
+        lent = _taken(descriptor)
+        if self._is_leaving:
+            lent.close()
+        else:
+            self._service.cover(slot, listener, lent)
+
+    def give_back(self, slot: int) -> None:
+        """Leave that slot alone."""
+        self._service.give_back(slot)
+
     async def retire(self) -> None:
         """Accept no more; returns when the database is left to the successors."""
         if not self._is_leaving:

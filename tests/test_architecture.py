@@ -42,16 +42,19 @@ ROOMS = {
     # A listener gives birth to sessions; everything else that it needs is injected.
     "net": Room(6, DIALOGUES | {"events", "route", "errors", "session", "journal"}, ANY),
     **dict.fromkeys(("manage", "workers"), Room(7, VALUES | {"journal"}, ANY)),
+    "systemd": Room(7, frozenset(), ANY),
     **dict.fromkeys(
         (
             "tap",
             "cli",
+            "configured",
             "service",
             "composition",
             "table_composition",
             "mapping_composition",
             "observers",
             "privileges",
+            "announced",
             "demo",
         ),
         _TOP,
@@ -69,6 +72,7 @@ TWISTED_TABLES = frozenset(
         "blocking",
         "cached",
         "colon_file",
+        "crew",
         "deadline",
         "mysql",
         "named",

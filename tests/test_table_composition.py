@@ -69,6 +69,12 @@ class TableCompositionTests(ConfigurationCase):
         configuration = self.read_sections(mapping=mapping, capabilities=text)
         return make_tables(configuration, MemoryReactorClock())
 
+    def test_some(self) -> None:
+        """Of tables asked for by name only they are made, and what they are made of."""
+        configuration = self.read_sections(mapping=MAPPING.format("same"), capabilities=TABLES)
+        made = make_tables(configuration, MemoryReactorClock(), ["both", "none"])
+        self.assertEqual(set(made), {"both", "aliases", "end", "none"})
+
     def ask(self, tables: NamedTables, name: str, key: str) -> Values | None:
         """What a table says."""
         return self.successResultOf(Deferred.fromCoroutine(tables[name].get(key)))

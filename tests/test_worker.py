@@ -19,7 +19,8 @@ from mailroute.worker import NodeRoom, Worker, check, make_service
 from mailroute.workers.orders import Orders
 from mailroute.workers.plan import Plan
 from mailroute.workers.tally import Ledger, Tally
-from tests.test_service import CONFIGURATION, ServiceCase
+from tests.support.local_reactor import open_descriptors
+from tests.test_service import CONFIGURATION, Client, ServiceCase
 from tests.test_session import JOINED
 
 
@@ -109,6 +110,50 @@ class ServeTests(WorkerCase):
         mine.renew()
         self.assertEqual(self.log_in(self.client()), JOINED)
         self.assertEqual(len(self.west.visits), 1)
+
+
+class CoverTests(WorkerCase):
+    """A neighbour has died."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mine, _ = self.hire()
+        self.mine.serve()
+        self.other = self.place("other")
+        bound = socket.socket(socket.AF_UNIX)
+        self.addCleanup(bound.close)
+        bound.bind(self.other)
+        bound.listen()
+        bound.setblocking(False)
+        self.bound = bound
+
+    def test_covered(self) -> None:
+        """Its socket is served beside ours, within the same limit, until it is given back."""
+        self.mine.cover(1, "imap", os.dup(self.bound.fileno()))
+        client = self.client("other")
+        self.assertEqual(self.log_in(client), JOINED)
+        for _ in range(2):
+            self.client()
+        self.assertEqual(self.greeting(), replies.FULL)
+        client.sock.close()
+        self.settle()
+        self.mine.give_back(1)
+        late = Client(self.reactor, self.other)
+        self.addCleanup(late.sock.close)
+        self.assertEqual(late.take(), b"")
+        self.assertTrue(self.greeting().startswith(b"* OK "))
+        self.mine.give_back(1)
+
+    def test_retired(self) -> None:
+        """Who leaves accepts nowhere, and takes nothing over."""
+        self.mine.cover(1, "imap", os.dup(self.bound.fileno()))
+        before = open_descriptors()
+        Deferred.fromCoroutine(self.mine.retire())
+        self.mine.cover(2, "imap", os.dup(self.bound.fileno()))
+        late = Client(self.reactor, self.other)
+        self.addCleanup(late.sock.close)
+        self.assertEqual(late.take(), b"")
+        self.assertLess(len(open_descriptors()), len(before))
 
 
 class RetireTests(WorkerCase):

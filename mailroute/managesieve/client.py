@@ -10,7 +10,6 @@ from __future__ import annotations
 from enum import Enum
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
-from mailroute.credentials import Credentials
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Login
 from mailroute.managesieve import syntax
@@ -36,9 +35,6 @@ class State(Enum):
     STARTTLS = "waiting for the answer to STARTTLS"
     CAPABILITIES_AFTER_TLS = "waiting for the capabilities behind the handshake"
     SASL_EXCHANGE = "waiting for the answer to AUTHENTICATE"
-    LOGIN_NAME = "waiting for LOGIN's prompt for the name"
-    LOGIN_PASSWORD = "waiting for LOGIN's prompt for the password"  # noqa: S105
-    LOGIN_VERDICT = "waiting for the answer to AUTHENTICATE LOGIN"
 
 
 _LISTING = frozenset({State.GREETING, State.CAPABILITIES_AFTER_TLS})
@@ -88,7 +84,7 @@ class ManageSieveClient(ClientDialogue):
             elif self._state is State.STARTTLS:
                 self._misbehaved("a string instead of the answer to STARTTLS")
             else:
-                self._prompted(syntax.only_string(line))
+                self._challenged(syntax.only_string(line))
         except BadSyntax as bad:
             said = self._quote(line.raw)
             self._misbehaved(f"unexpected reply {said} {self._waiting_for()}: {bad}")
@@ -140,49 +136,31 @@ class ManageSieveClient(ClientDialogue):
 
     def _log_in(self) -> None:
         login = self._require_login()
-        mechanisms = self._capabilities.get(b"SASL", b"").upper().split()
         try:
-            credentials = _credentials(login)
+            if login.mechanism == "PLAIN":
+                plain.decode(login.initial_response or b"")
+            mechanism = self._exchange.choose(self._offers)
         except BadMessage as bad:
             self._fail(FailureKind.NAME_UNUSABLE, f"credentials cannot be sent: {bad}")
             return
-        if login.mechanism.encode() in mechanisms:
-            self._authenticate(login)
-        elif credentials and not credentials.identity.authzid and b"LOGIN" in mechanisms:
-            # LOGIN carries one name only, so it cannot log in on behalf of another.
-            self._command(State.LOGIN_NAME, b'AUTHENTICATE "LOGIN"')
+        if mechanism is None:
+            self._incapable(self._offers)
         else:
-            self._fail(
-                FailureKind.BACKEND_INCAPABLE,
-                f"backend offers no way to log in by {login.mechanism}",
-            )
+            self._authenticate(mechanism)
 
-    def _authenticate(self, login: Login) -> None:
-        command = b"AUTHENTICATE " + client_string(login.mechanism.encode())
+    def _offers(self, mechanism: str) -> bool:
+        return mechanism.encode() in self._capabilities.get(b"SASL", b"").upper().split()
+
+    def _authenticate(self, mechanism: str) -> None:
+        command = b"AUTHENTICATE " + client_string(mechanism.encode())
         initial = self._exchange.initial(INITIAL_RESPONSE_ROOM)
         if initial is not None:
             # An empty one is an empty string here; "=" stands for it elsewhere (RFC 4959).
             command += b" " + client_string(b"" if initial == b"=" else initial)
         self._command(State.SASL_EXCHANGE, command)
 
-    def _prompted(self, text: bytes) -> None:
-        """LOGIN's two prompts differ between servers: their order is what counts."""
-        if self._state is State.SASL_EXCHANGE:
-            self._challenged(text)
-            return
-        credentials = _credentials(self._require_login())
-        if self._state is State.LOGIN_NAME and credentials:
-            self._state = State.LOGIN_PASSWORD
-            self._write_response(exchange.encode(credentials.identity.authcid.encode()))
-        elif self._state is State.LOGIN_PASSWORD and credentials:
-            self._state = State.LOGIN_VERDICT
-            self._write_response(exchange.encode(credentials.secret))
-        else:
-            self._misbehaved("a third prompt of LOGIN")
-
     def _logged_in(self, reply: Reply) -> None:
-        exchanged = self._state is State.SASL_EXCHANGE and self._exchange.complete
-        if not exchanged and self._state is not State.LOGIN_VERDICT:
+        if not self._exchange.complete:
             # Nobody's credentials were seen: whose scripts would these be?
             self._misbehaved("OK to an unfinished AUTHENTICATE")
             return
@@ -242,8 +220,3 @@ def _kind_of(code: bytes) -> FailureKind:
         # The account lives elsewhere: where, is the table's affair, which is asked once more.
         return FailureKind.BACKEND_REFUSED
     return FailureKind.CREDENTIALS_REJECTED
-
-
-def _credentials(login: Login) -> Credentials | None:
-    """Name and password of a PLAIN login, None for other mechanisms; raises BadMessage."""
-    return plain.decode(login.initial_response or b"") if login.mechanism == "PLAIN" else None

@@ -46,7 +46,7 @@ class Acceptor:
             self._is_open = False
             if self._retry is not None:
                 self._retry.cancel()
-            self._poller.forget(self._listening.fileno())
+            self._poller.leave(self._listening.fileno())
             self._listening.close()
 
     def ready(self, mask: int) -> None:

@@ -74,6 +74,11 @@ class Poller:
         """The descriptor is about to be closed, which ends its registration."""
         del self._watched[descriptor]
 
+    def leave(self, descriptor: int) -> None:
+        """Watch this one no more: others hold it open, so closing ours would not end that."""
+        del self._watched[descriptor]
+        self._epoll.unregister(descriptor)
+
     def again(self, call: Callable[[], None]) -> None:
         """Call this in the next round: it was not finished, or must not run now."""
         self._again.append(call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +14,7 @@ from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.colon_lines import Content, load, split_line, written
 from mailroute.tables.deadline import Clock
 from mailroute.tables.rewriting import rewrite
-from mailroute.tables.string_table import Entry, StringTable, Values
+from mailroute.tables.string_table import Changes, Entry, StringTable, Values
 
 LOOK_SECONDS = 5.0
 """How often the file is looked at.  A changed file is read once it is the same at two looks in a
@@ -68,28 +68,39 @@ class ColonFileTable(StringTable):
             raise LookupFailed(self._faults[0])
         return self._content.get(key)
 
+    def admit(self, key: str, values: Values) -> None:
+        """Raise ValueError for what a line of the file cannot hold."""
+        written(key, values)
+
     async def set(self, key: str, values: Values) -> None:
         """Rewrite the file: comments and the other lines stay.  Raises as the contract says."""
-        line = written(key, values)
+        await self.write(Changes([(key, values)]))
+
+    async def write(self, changes: Changes) -> None:
+        """Rewrite the file, once.  Raises as the contract says."""
+        entries = (*changes.new, *changes.changed)
+        wanted = {key: written(key, values) for key, values in entries}
 
         def edit(lines: Sequence[str]) -> list[str]:
-            places = _places(lines, key)
-            kept = [text for number, text in enumerate(lines) if number not in places[1:]]
-            if places:
-                kept[places[0]] = line
-            else:
+            left = dict(wanted)
+            kept = []
+            for key, line in _keyed(lines):
+                if key is None or key not in wanted:
+                    kept.append(line)
+                elif key in left:
+                    kept.append(left.pop(key))
+            if left:
                 kept[-1:] = [f"{last.rstrip()}\n" for last in kept[-1:]]
-                kept.append(line)
-            return kept
+            return [*kept, *left.values()]
 
-        await self._edit(edit)
+        if wanted:
+            await self._edit(edit)
 
     async def delete(self, key: str) -> bool:
         """Rewrite the file without the key's lines.  Raises as the contract says."""
 
         def edit(lines: Sequence[str]) -> list[str]:
-            places = frozenset(_places(lines, key))
-            return [text for number, text in enumerate(lines) if number not in places]
+            return [line for found, line in _keyed(lines) if found != key]
 
         return await self._edit(edit)
 
@@ -204,14 +215,11 @@ def _signature(path: str) -> Signature:
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def _places(lines: Sequence[str], key: str) -> list[int]:
-    """The numbers of the key's lines."""
-    places = []
+def _keyed(lines: Sequence[str]) -> Iterator[tuple[str | None, str]]:
+    """Each line behind its key, or None where it has none."""
     for number, line in enumerate(lines):
         try:
             entry = split_line(line.removeprefix("\ufeff") if number == 0 else line)
         except ValueError:
-            continue
-        if entry is not None and entry[0] == key:
-            places.append(number)
-    return places
+            entry = None
+        yield None if entry is None else entry[0], line

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.rewriting import rewrite
-from mailroute.tables.string_table import Entry, StringTable, Values
+from mailroute.tables.string_table import Changes, Entry, StringTable, Values
 
 
 class FileMappingEntries(StringTable):
@@ -20,8 +20,8 @@ class FileMappingEntries(StringTable):
         self._path = path
         self._changed = changed
 
-    async def set(self, key: str, values: Values) -> None:
-        """Rewrite the file.  Raises LookupFailed, and ValueError for what is not one word."""
+    def admit(self, key: str, values: Values) -> None:
+        """Raise ValueError for what is not one word."""
         if len(values) != 1:
             raise ValueError("an account has one destination")
         for word in (key, *values):
@@ -30,16 +30,30 @@ class FileMappingEntries(StringTable):
         if key.startswith("#"):
             raise ValueError("a line that begins with # is a comment")
 
+    async def set(self, key: str, values: Values) -> None:
+        """Rewrite the file.  Raises LookupFailed, and ValueError for what is not one word."""
+        await self.write(Changes([(key, values)]))
+
+    async def write(self, changes: Changes) -> None:
+        """Rewrite the file, once.  Raises as ``set``."""
+        wanted = {}
+        for key, values in (*changes.new, *changes.changed):
+            self.admit(key, values)
+            wanted[key] = f"{key}\t{values[0]}\n"
+
         def edit(lines: Sequence[str]) -> list[str]:
-            places = _places(lines, key)
             # The last line of an identifier counts: it is the one to keep.
-            kept = [line for number, line in enumerate(lines) if number not in places[:-1]]
-            if places:
-                kept[places[-1] - len(places) + 1] = f"{key}\t{values[0]}\n"
-            else:
+            keys = list(_keys(lines))
+            last = {key: number for number, key in enumerate(keys)}
+            kept = [
+                line if key is None else wanted.get(key, line)
+                for number, (key, line) in enumerate(zip(keys, lines, strict=True))
+                if key not in wanted or last[key] == number
+            ]
+            added = [line for key, line in wanted.items() if key not in last]
+            if added:
                 kept[-1:] = [f"{line.rstrip()}\n" for line in kept[-1:]]
-                kept.append(f"{key}\t{values[0]}\n")
-            return kept
+            return kept + added
 
         self._rewrite(edit)
 
@@ -47,8 +61,7 @@ class FileMappingEntries(StringTable):
         """Rewrite the file without the identifier.  Raises LookupFailed."""
 
         def edit(lines: Sequence[str]) -> list[str]:
-            places = _places(lines, key)
-            return [line for number, line in enumerate(lines) if number not in places]
+            return [line for found, line in zip(_keys(lines), lines, strict=True) if found != key]
 
         return self._rewrite(edit)
 
@@ -77,7 +90,8 @@ def _is_entry(words: Sequence[str]) -> bool:
     return len(words) > 1 and not words[0].startswith("#")
 
 
-def _places(lines: Sequence[str], key: str) -> list[int]:
-    """The numbers of the identifier's lines."""
-    split = [line.removeprefix("\ufeff").split(maxsplit=1) for line in lines]
-    return [number for number, words in enumerate(split) if words and words[0] == key]
+def _keys(lines: Sequence[str]) -> Iterator[str | None]:
+    """The identifier of each line, None for a comment or nothing."""
+    for line in lines:
+        words = line.removeprefix("\ufeff").split(maxsplit=1)
+        yield words[0] if words and not words[0].startswith("#") else None

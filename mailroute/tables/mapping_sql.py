@@ -9,7 +9,7 @@ from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.deadline import Clock
 from mailroute.tables.placeholders import Statement
 from mailroute.tables.rows import text_of
-from mailroute.tables.sql_query import LIST_SECONDS
+from mailroute.tables.sql_query import LIST_SECONDS, WRITE_AT_ONCE, WRITE_SECONDS
 from mailroute.tables.sql_store import (
     KEY_ALONE,
     KEY_AND_VALUE,
@@ -19,7 +19,7 @@ from mailroute.tables.sql_store import (
     SqlStore,
     read_statement,
 )
-from mailroute.tables.string_table import Entry, ReadOnly, StringTable, Values
+from mailroute.tables.string_table import Changes, Entry, ReadOnly, StringTable, Values
 
 PLACE = "mapping.sql"
 
@@ -37,6 +37,7 @@ class SqlMappingEntries(StringTable):
     """Changes rows of the mapping.  Looking up is not its business: the mapping's query does."""
 
     kind = "mapping"
+    batch_size = WRITE_AT_ONCE
 
     def __init__(
         self, statements: MappingStatements, store: SqlStore, clock: Clock, seconds: float
@@ -68,6 +69,16 @@ class SqlMappingEntries(StringTable):
             raise ValueError("an account has one destination")
         await self._run("upsert_query", {"key": key, "value": values[0]})
 
+    async def write(self, changes: Changes) -> None:
+        """Carry out ``upsert_query`` for each entry, in one transaction.  Raises as ``set``."""
+        upsert = self._statement("upsert_query")
+        questions = [
+            Question(upsert, {"key": key, "value": values[0]})
+            for key, values in (*changes.new, *changes.changed)
+        ]
+        if questions:
+            await self._store.run_together(questions, self._clock.seconds() + WRITE_SECONDS)
+
     async def delete(self, key: str) -> bool:
         """Carry out ``delete_query``; tell whether there was a row.  Raises as ``set``."""
         return (await self._run("delete_query", {"key": key})).affected > 0
@@ -97,7 +108,10 @@ class SqlMappingEntries(StringTable):
         await self._store.close()
 
     async def _run(self, name: str, values: dict[str, str], seconds: float | None = None) -> Answer:
+        question = Question(self._statement(name), values)
+        return await self._store.run(question, self._clock.seconds() + (seconds or self._seconds))
+
+    def _statement(self, name: str) -> Statement:
         if name not in self._statements:
             raise ReadOnly(f"the mapping is read-only in this: {PLACE}.{name} is not configured")
-        until = self._clock.seconds() + (seconds or self._seconds)
-        return await self._store.run(Question(self._statements[name], values), until)
+        return self._statements[name]

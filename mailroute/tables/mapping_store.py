@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from mailroute.tables.contract import Key, Row, Table
-from mailroute.tables.string_table import Life, StringTable
+from mailroute.tables.string_table import Changes, Entry, Life, StringTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,33 @@ class MappingStore:
         delimiter = self._rules.extension_delimiter
         return await self._source.lookup(Key(key, extension_delimiter=delimiter))
 
+    def entry(self, identifier: str, destination: str) -> Entry:
+        """The entry by which the identifier lives at the destination.
+
+        Raises ValueError for an undeclared destination and for what cannot be an identifier.
+        """
+        key = self._rules.normalize(identifier)
+        if destination not in self._rules.destinations:
+            raise ValueError(f"there is no destination {destination!r}")
+        self._entries.admit(key, (destination,))
+        return key, (destination,)
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many entries ``write`` should have at once; None: all."""
+        return self._entries.batch_size
+
+    async def write(self, changes: Changes) -> None:
+        """Write many entries together, made by ``entry``.  Raises ReadOnly, LookupFailed."""
+        await self._entries.write(changes)
+
     async def set(self, identifier: str, destination: str) -> None:
         """Let the identifier live at the destination.
 
         Raises ValueError for an undeclared destination or what cannot be an identifier, ReadOnly
         where the mapping lacks what it needs for that, and LookupFailed.
         """
-        key = self._rules.normalize(identifier)
-        if destination not in self._rules.destinations:
-            raise ValueError(f"there is no destination {destination!r}")
-        await self._entries.set(key, (destination,))
+        await self._entries.set(*self.entry(identifier, destination))
 
     async def delete(self, identifier: str) -> bool:
         """Forget the identifier; tell whether it was there.

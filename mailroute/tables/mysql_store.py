@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT
 
 from mailroute.errors import ConfigurationError, LookupFailed
-from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.blocking import BlockingPool
+from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.mysql import connection_arguments, has_ansi_quotes, refuses, usable
 from mailroute.tables.sql_lexer import Dialect
@@ -48,6 +50,21 @@ class MysqlStore(SqlStore):
         """Put a statement.  Raises LookupFailed."""
         try:
             return await self._pool.run(lambda connection, _: _answer(connection, question), until)
+        except (pymysql.MySQLError, UnicodeError, OSError) as error:
+            raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
+
+    async def run_together(self, questions: Sequence[Question], until: float) -> None:
+        """Put the statements in one transaction.  Raises LookupFailed."""
+
+        def job(connection: Any, _: float) -> None:
+            connection.begin()
+            for question in questions:
+                _answer(connection, question)
+            connection.commit()
+
+        try:
+            # The pool gives a connection up after an error: what was begun is undone.
+            await self._pool.run(job, until)
         except (pymysql.MySQLError, UnicodeError, OSError) as error:
             raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
 

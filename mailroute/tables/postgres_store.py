@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg2
@@ -43,8 +43,28 @@ class PostgresStore(SqlStore):
             asked = cursor.execute(question.statement.sql, question.parameters or None)
             return asked.addCallback(lambda _: _answer(cursor, question.rows_limit))
 
+        answer: Answer = await self._ask(ask, until)
+        return answer
+
+    async def run_together(self, questions: Sequence[Question], until: float) -> None:
+        """Put the statements in one transaction.  Raises LookupFailed."""
+
+        def ask(connection: Connection) -> Any:
+            cursor = connection.cursor()
+            bound = (
+                cursor.mogrify(question.statement.sql, question.parameters or None)
+                for question in questions
+            )
+            # What is sent together is one transaction, by PostgreSQL's manual, section 55.2.2.1.
+            # A line break, since a statement may end with a comment.
+            return cursor.execute(b"\n;".join(bound)).addCallback(lambda _: cursor.close())
+
+        if questions:
+            await self._ask(ask, until)
+
+    async def _ask(self, question: Callable[[Connection], Any], until: float) -> Any:
         try:
-            return await self._pool.ask(ask, until)
+            return await self._pool.ask(question, until)
         except LookupFailed as failed:
             raise LookupFailed(f"PostgreSQL: {failed.reason}") from None
         except (psycopg2.Error, ValueError) as error:

@@ -17,7 +17,7 @@ from mailroute.tables.deadline import Reactor
 from mailroute.tables.redis_pool import RedisPool
 from mailroute.tables.redis_url import RedisTarget, parse_redis_url
 from mailroute.tables.sql_table import CHECK_SECONDS, one_line
-from mailroute.tables.string_table import Entry, StringTable, Values
+from mailroute.tables.string_table import Changes, Entry, StringTable, Values
 
 if TYPE_CHECKING:
     from mailroute.tables.redis_protocol import RedisConnection
@@ -44,6 +44,7 @@ class RedisTable(StringTable):
     """Each key has one value, a text."""
 
     kind = "redis"
+    batch_size = _KEYS_AT_ONCE
 
     def __init__(self, place: str, settings: RedisSettings, reactor: Reactor) -> None:
         """``place`` is the table's in the configuration.  Raises ConfigurationError."""
@@ -62,10 +63,18 @@ class RedisTable(StringTable):
 
     async def set(self, key: str, values: Values) -> None:
         """Set the key; a life time that it had ends.  Raises LookupFailed."""
-        if len(values) != 1:
-            raise ValueError("a key of this table has one value")
+        self.admit(key, values)
         name, value = self._name(key), values[0].encode("utf-8")
         await self._ask(lambda connection: connection.set(name, value))
+
+    async def write(self, changes: Changes) -> None:
+        """Set all keys by one command; life times that they had end.  Raises LookupFailed."""
+        pairs = {
+            self._name(key): values[0].encode("utf-8")
+            for key, values in (*changes.new, *changes.changed)
+        }
+        if pairs:
+            await self._ask(lambda connection: connection.mset(pairs))
 
     async def delete(self, key: str) -> bool:
         """Remove the key; tell whether it was there.  Raises LookupFailed."""

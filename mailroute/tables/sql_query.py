@@ -12,12 +12,15 @@ from mailroute.tables.placeholders import Statement
 from mailroute.tables.rows import text_of
 from mailroute.tables.sql_statements import SqlStatements
 from mailroute.tables.sql_store import Answer, Question, SqlStore
-from mailroute.tables.string_table import Entry, ReadOnly, StringTable, Values
+from mailroute.tables.string_table import Changes, Entry, ReadOnly, StringTable, Values
 
 VALUES_LIMIT = 1000
 """More values of one key than this are a failure."""
 
 LIST_SECONDS = 60.0
+WRITE_SECONDS = 60.0
+"""How long many entries may take that are written together."""
+WRITE_AT_ONCE = 1000
 
 
 class SqlQueryTable(StringTable):
@@ -27,6 +30,7 @@ class SqlQueryTable(StringTable):
     """
 
     kind = "sql_query"
+    batch_size = WRITE_AT_ONCE
 
     def __init__(
         self, place: str, statements: SqlStatements, store: SqlStore, clock: Clock, seconds: float
@@ -57,8 +61,7 @@ class SqlQueryTable(StringTable):
     async def set(self, key: str, values: Values) -> None:
         """Add the key, or replace its value if ``add`` refuses that.  Needs both statements."""
         add, replace = self._needed("set a key", "add", "set")
-        if len(values) != 1:
-            raise ValueError("a key of this table has one value")
+        self.admit(key, values)
         given = {"key": key, "value": values[0]}
         try:
             await self._run(Question(add, given))
@@ -67,6 +70,20 @@ class SqlQueryTable(StringTable):
             if not answer.affected:
                 # Whatever was wrong, it was not that the key is there already.
                 raise failed from None
+
+    async def write(self, changes: Changes) -> None:
+        """Add what is new and replace what is there, in one transaction.  Needs both statements."""
+        add, replace = self._needed("set a key", "add", "set")
+        questions = [
+            Question(statement, {"key": key, "value": values[0]})
+            for statement, entries in ((add, changes.new), (replace, changes.changed))
+            for key, values in entries
+        ]
+        if questions:
+            until = self._clock.seconds() + WRITE_SECONDS
+            if not self._begun:
+                await self._begin(until)
+            await self._store.run_together(questions, until)
 
     async def delete(self, key: str) -> bool:
         """Remove the key; tell whether it was there."""

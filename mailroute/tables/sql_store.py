@@ -66,6 +66,13 @@ class SqlStore:
         """Put a statement.  Raises LookupFailed, at ``until`` of the reactor at the latest."""
         raise NotImplementedError
 
+    async def run_together(self, questions: Sequence[Question], until: float) -> None:
+        """Put statements that write in one transaction: all of them count, or none.
+
+        Raises LookupFailed.
+        """
+        raise NotImplementedError
+
     async def begin(self, questions: Sequence[Question], until: float) -> None:
         """Put the statements to begin with, one after the other.  Raises LookupFailed."""
         for question in questions:

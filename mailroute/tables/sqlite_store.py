@@ -51,6 +51,23 @@ class SqliteStore(SqlStore):
         except (sqlite3.Error, UnicodeError) as error:
             raise LookupFailed(f"SQLite file {self._file.path}: {one_line(error)}") from error
 
+    async def run_together(self, questions: Sequence[Question], until: float) -> None:
+        """Put the statements in one transaction.  Raises LookupFailed."""
+
+        def job(connection: sqlite3.Connection, deadline: float) -> None:
+            end_in_time(connection, deadline)
+            # At once, or another writer could come between reading and writing.
+            connection.execute("BEGIN IMMEDIATE")
+            for question in questions:
+                connection.execute(question.statement.sql, question.parameters).fetchall()
+            connection.execute("COMMIT")
+
+        try:
+            # The pool gives a connection up after an error: what was begun is undone.
+            await self._pool.run(job, until)
+        except (sqlite3.Error, UnicodeError) as error:
+            raise LookupFailed(f"SQLite file {self._file.path}: {one_line(error)}") from error
+
     async def begin(self, questions: Sequence[Question], until: float) -> None:
         """Make the file if there is none, and put the statements.  Raises LookupFailed."""
         try:

@@ -7,6 +7,7 @@ which says what is missing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mailroute.tables.contract import Key, Row
@@ -19,6 +20,19 @@ Entry = tuple[str, Values]
 """A key and its values; no values where a table can list its keys only."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Entries that are written together; no key is among them twice."""
+
+    new: Sequence[Entry] = ()
+    """Of keys that are not there yet."""
+    changed: Sequence[Entry] = ()
+    """Of keys that are there, with other values."""
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.changed)
+
+
 class ReadOnly(Exception):
     """A table cannot be changed or listed; the message says what it lacks."""
 
@@ -28,6 +42,8 @@ class StringTable:
 
     kind: str = "table"
     """The word of the configuration (``type``), for messages."""
+    batch_size: int | None = None
+    """How many entries ``write`` should have at once; None: all, since each call has its price."""
 
     async def get(self, key: str) -> Values | None:
         """Return the values of ``key``, None where there are certainly none.
@@ -38,6 +54,18 @@ class StringTable:
 
     async def set(self, key: str, values: Values) -> None:
         """Make ``values`` what ``key`` maps to.  Raises ReadOnly, LookupFailed, ValueError."""
+        raise self._read_only("set")
+
+    def admit(self, key: str, values: Values) -> None:
+        """Raise ValueError for an entry that the table could not hold."""
+        if len(values) != 1:
+            raise ValueError("a key of this table has one value")
+
+    async def write(self, changes: Changes) -> None:
+        """Make all changes or, where the table can do it so, none.
+
+        Raises ReadOnly (also for no changes at all), LookupFailed and ValueError.
+        """
         raise self._read_only("set")
 
     async def delete(self, key: str) -> bool:

@@ -33,6 +33,22 @@ class Retire(amp.Command):
     that the successors need."""
 
 
+class Cover(amp.Command):
+    """Accept at this socket as well: the worker whose slot it is has died."""
+
+    arguments = [  # noqa: RUF012
+        (b"slot", amp.Integer()),
+        (b"listener", amp.Unicode()),
+        (b"lent", amp.Descriptor()),
+    ]
+
+
+class GiveBack(amp.Command):
+    """Accept no more at the sockets of this slot: it has a worker again."""
+
+    arguments = [(b"slot", amp.Integer())]  # noqa: RUF012
+
+
 class Stop(amp.Command):
     """End within the grace."""
 
@@ -52,6 +68,12 @@ class Workman(Protocol):
 
     def serve(self) -> None:
         """Accept."""
+
+    def cover(self, slot: int, listener: str, descriptor: int) -> None:
+        """Accept at this socket of another slot, too; it is ours to close."""
+
+    def give_back(self, slot: int) -> None:
+        """Leave that slot alone."""
 
     async def retire(self) -> None:
         """Accept no more; returns when the database is left to the successors."""
@@ -115,6 +137,16 @@ class WorkerEnd(_End):
     @Serve.responder
     def _serve(self) -> dict[str, object]:
         self._workman.serve()
+        return {}
+
+    @Cover.responder
+    def _cover(self, slot: int, listener: str, lent: int) -> dict[str, object]:
+        self._workman.cover(slot, listener, lent)
+        return {}
+
+    @GiveBack.responder
+    def _give_back(self, slot: int) -> dict[str, object]:
+        self._workman.give_back(slot)
         return {}
 
     @Retire.responder

@@ -21,6 +21,8 @@ from mailroute.workers.link import (
     LOG_DESCRIPTOR,
     ORDERS_DESCRIPTOR,
     TALLY_DESCRIPTOR,
+    Cover,
+    GiveBack,
     Renew,
     Reopen,
     Retire,
@@ -34,7 +36,10 @@ MODULE = "mailroute.worker"
 CHECK_WORD = "check"
 CHECK_SECONDS = 60.0
 _WORDS_LIMIT = 4096
-_NOT_FOR_CHILDREN = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET")
+_NOT_FOR_CHILDREN = (
+    *("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"),
+    *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),
+)
 
 _log = Logger(namespace="mailroute.workers")
 
@@ -59,6 +64,17 @@ class Worker(ProcessProtocol):
     def serve(self) -> None:
         """Have it accept connections."""
         self._link.order(Serve)
+
+    def cover(self, slot: int, listener: str, lent: socket.socket) -> None:
+        """Have it accept at this socket of another slot, too."""
+        # A copy: ours may be closed before it has been sent.
+        copy = os.dup(lent.fileno())
+        given = self._link.order(Cover, slot=slot, listener=listener, lent=copy)
+        given.addCallback(lambda _: os.close(copy))
+
+    def give_back(self, slot: int) -> None:
+        """Have it leave that slot alone."""
+        self._link.order(GiveBack, slot=slot)
 
     def retire(self) -> Deferred[None]:
         """Have it accept no more and end with its last session; fires when it holds nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -27,6 +28,12 @@ class Worker(Protocol):
 
     def serve(self) -> None:
         """Accept."""
+
+    def cover(self, slot: int, listener: str, lent: socket.socket) -> None:
+        """Accept at this socket of another slot, too."""
+
+    def give_back(self, slot: int) -> None:
+        """Leave that slot alone."""
 
     def retire(self) -> Deferred[None]:
         """Accept no more, and end with the last session."""
@@ -59,11 +66,26 @@ class Seat:
         self._since = 0.0
         self._is_serving = False
         self._is_leaving = False
+        self._is_dismissed = False
+        self._is_vacant = False
+        self.changed: Callable[[], object] = lambda: None
+        """Called when somebody has died, and when somebody serves."""
         self.is_ready = False
         self.tried: Deferred[bool] = Deferred()
         """Fires once: whether somebody got ready, or nobody does."""
         self.empty: Deferred[None] = Deferred()
         """Fires when the last worker has ended after ``retire`` or ``stop``."""
+
+    @property
+    def server(self) -> Worker | None:
+        """Who serves here at the moment."""
+        is_at_work = self.is_ready and self._is_serving and not self._is_leaving
+        return self._worker if is_at_work else None
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether somebody has died here and has no successor yet who is ready."""
+        return self._is_vacant and not self._is_leaving
 
     def fill(self) -> None:
         """Start somebody."""
@@ -80,8 +102,7 @@ class Seat:
     def serve(self) -> None:
         """Let whoever sits here accept connections, now and in the future."""
         self._is_serving = True
-        if self._worker is not None and self.is_ready:
-            self._worker.serve()
+        self._have_served()
 
     def retire(self) -> Deferred[None]:
         """No successors; fires when the worker holds nothing that others need."""
@@ -96,6 +117,7 @@ class Seat:
                 self._worker.stop()
             else:
                 # It serves nobody yet, and may not even listen to us.
+                self._is_dismissed = True
                 self._worker.kill()
 
     def kill(self) -> None:
@@ -134,15 +156,22 @@ class Seat:
         self.is_ready = True
         self._unready = 0
         self._since = self._clock.seconds()
-        if self._is_serving and not self._is_leaving:
-            worker.serve()
+        self._is_vacant = False
+        self._have_served()
         self._decide(True)
+
+    def _have_served(self) -> None:
+        worker = self.server
+        if worker is not None:
+            worker.serve()
+            _log.info("worker {name} (pid {pid}) serves", name=self._name, pid=worker.pid)
+            self.changed()
 
     def _got_end(self, worker: Worker, words: str) -> None:
         self._worker = None
         told = {"name": self._name, "pid": worker.pid, "words": words}
         if self._is_leaving:
-            if words != "exit status 0":
+            if words != "exit status 0" and not self._is_dismissed:
                 _log.error("worker {name} (pid {pid}) left early: {words}", **told)
             self._vacate()
             return
@@ -163,6 +192,8 @@ class Seat:
         if self._unready == HOPELESS:
             _log.error("slot {name}: no worker gets ready", name=self._name)
         self._later = self._clock.callLater(delay, self.fill)
+        self._is_vacant, self.is_ready = True, False
+        self.changed()
         if self._unready >= HOPELESS:
             self._decide(False)
 

@@ -9,6 +9,7 @@ with their last sessions.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.logger import Logger
 
 from mailroute.errors import ConfigurationError
+from mailroute.workers.deputies import Deputies
 from mailroute.workers.places import Places
 from mailroute.workers.plan import Plan
 from mailroute.workers.seat import Seat, Worker
@@ -63,6 +65,7 @@ class Generation:
 
     def __init__(self, edition: Edition, means: Means) -> None:
         self.edition = edition
+        self._places = means.places
         count = edition.plan.workers
 
         def seat(index: int) -> Seat:
@@ -70,6 +73,9 @@ class Generation:
             return Seat(name, lambda: means.launch(edition, index), means.clock)
 
         self.seats = [seat(index) for index in range(count)]
+        deputies = Deputies(self.seats, self._of_slot)
+        for each in self.seats:
+            each.changed = deputies.settle
         self.empty: Deferred[Any] = DeferredList([each.empty for each in self.seats])
 
     async def start(self) -> bool:
@@ -82,6 +88,12 @@ class Generation:
         """Accept connections."""
         for seat in self.seats:
             seat.serve()
+
+    def _of_slot(self, index: int) -> list[tuple[str, socket.socket]]:
+        """The sockets at which nobody but this worker accepts, with their listeners."""
+        plan = self.edition.plan
+        dealt = zip(plan.places, plan.listeners, self._places.of_worker(plan, index), strict=True)
+        return [(name, each) for place, name, own in dealt if not place.is_shared for each in own]
 
     async def retire(self, clock: Any) -> None:
         """Accept no more; returns when all have let go, or in a while."""
@@ -106,6 +118,8 @@ class Supervisor(Service):
         """Changes that were asked for while one was under way: whether for new code."""
         self._is_changing = False
         self._is_bound = False
+        self.announce: Callable[[str], object] = lambda state: None
+        """Tells the service manager: ready, reloading, stopping."""
 
     @property
     def addresses(self) -> list[object]:
@@ -129,7 +143,13 @@ class Supervisor(Service):
     def _begin(self) -> None:
         if self.running:
             self._present.serve()
-            Deferred.fromCoroutine(self._present.start())
+            Deferred.fromCoroutine(self._open())
+
+    async def _open(self) -> None:
+        await self._present.start()
+        # One that serves is enough: the others are tried for again and again.
+        if self.running and any(seat.is_ready for seat in self._present.seats):
+            self.announce("ready")
 
     def reload(self) -> None:
         """SIGHUP: new workers where the configuration has changed, else renewed ones."""
@@ -169,6 +189,7 @@ class Supervisor(Service):
     def stopService(self) -> Deferred[None]:
         """See ``stop``."""
         super().stopService()
+        self.announce("stopping")
         return Deferred.fromCoroutine(self.stop())
 
     # -- change --------------------------------------------------------------------------
@@ -183,6 +204,7 @@ class Supervisor(Service):
             changing.addErrback(lambda caught: _log.failure("a change failed", failure=caught))
 
     async def _fulfil(self) -> None:
+        self.announce("reloading")
         try:
             while self._wishes:
                 # Many wishes before we look at the configuration are one.
@@ -195,6 +217,8 @@ class Supervisor(Service):
                     _log.error("not reloaded: the old configuration is served on")
         finally:
             self._is_changing = False
+            if self.running:
+                self.announce("ready")
 
     async def _change(self, is_for_code: bool) -> None:
         self.rotate_log()

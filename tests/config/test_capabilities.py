@@ -53,7 +53,8 @@ class CapabilityTests(ConfigurationCase):
         """Unknown ones, those to come, and none at all."""
         for value, part in (
             ('["PLAIN", "CRAM-MD5"]', "item 2 unknown mechanism 'CRAM-MD5'"),
-            ('["SCRAM-SHA-256"]', "not supported yet"),
+            ('["EXTERNAL"]', "not supported yet"),
+            ('["SCRAM-SHA-256-PLUS"]', "unknown mechanism"),
             ("[]", "empty"),
         ):
             self.complains(
@@ -61,6 +62,13 @@ class CapabilityTests(ConfigurationCase):
                 part,
                 capabilities=f"[capabilities.pop3]\nsasl = {value}\n",
             )
+
+    def test_scram(self) -> None:
+        """SCRAM is offered where it is asked for: the backends have to offer it themselves."""
+        found = self.read_sections(
+            capabilities='[capabilities.pop3]\nsasl = ["scram-sha-256", "SCRAM-SHA-1"]\n'
+        ).capabilities
+        self.assertEqual(found["pop3"].sasl, ("SCRAM-SHA-256", "SCRAM-SHA-1"))
 
     def test_computed_capabilities(self) -> None:
         """What depends on the channel cannot be promised; LITERAL+ has no bound (RFC 7888)."""

@@ -52,9 +52,11 @@ class Daemon:
         options: Sequence[str] = (),
         of_mailroute: Sequence[str] = ("--config", "mailroute.toml"),
         environment: Mapping[str, str] | None = None,
+        code: str = _TWISTD,
     ) -> None:
         """Run ``twistd [options] mailroute [of_mailroute]``; what it prints goes to a file."""
-        command = [sys.executable, "-c", _TWISTD, *options, "--pidfile=pid", "--logfile=log"]
+        command = [sys.executable, "-c", code, *options]
+        command += ["--pidfile=pid", "--logfile=log"]
         with self.output.open("wb") as output:
             self._started = subprocess.Popen(
                 [*command, "mailroute", *of_mailroute],

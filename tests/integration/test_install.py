@@ -93,7 +93,7 @@ class InstallTests(TestCase):
     def test_installed(self) -> None:
         """The parts lie where they belong, and nothing else; the plugin works from any folder."""
         found = {path.name for path in self.site.iterdir() if path.suffix != ".dist-info"}
-        self.assertEqual(found, {"mailroute", "twisted"})
+        self.assertEqual(found, {"bin", "mailroute", "twisted"})
         files = [path for path in (self.site / "twisted").rglob("*.py*") if path.suffix == ".py"]
         self.assertEqual(files, [self.site / "twisted" / "plugins" / "mailroute_plugin.py"])
         where = self.run_python("-c", "import mailroute; print(mailroute.__file__)").stdout

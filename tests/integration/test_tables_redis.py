@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.redis import RedisSettings, RedisTable
 from mailroute.tables.redis_protocol import VALUE_LIMIT_OCTETS
-from mailroute.tables.string_table import TableSource
+from mailroute.tables.string_table import Changes, TableSource
 from tests.integration.redis_server import RedisServer, shared_server
 from tests.support.documented import answer_of, examples
 from tests.tables.contract_tests import ALICE, INJECTIONS, TableContract
@@ -118,6 +118,15 @@ class RedisTests(RedisCase):
             self.assertTrue(await table.delete(key))
         self.assertFalse(await table.delete("none"))
         self.assertEqual(await table.list(), [("k", ("2",))])
+
+    async def test_bulk(self) -> None:
+        """Many keys are set by one command; hostile ones are data."""
+        table = self.make()
+        many = [(f"n{number}", (f"é{number}",)) for number in range(500)]
+        hostile = [(key, (key[::-1],)) for key in INJECTIONS]
+        await table.write(Changes(many, hostile))
+        self.assertEqual(await table.list(), sorted([*many, *hostile]))
+        await table.write(Changes())
 
     async def test_list(self) -> None:
         """All keys with the prefix, whatever signs it has, and no others."""

@@ -16,7 +16,7 @@ from mailroute.tables.sql_statements import SqlStatements
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import parse_url
 from mailroute.tables.stores import make_store
-from mailroute.tables.string_table import TableSource, Values
+from mailroute.tables.string_table import Changes, TableSource, Values
 from tests.integration import engines
 from tests.integration.engines import Engine
 from tests.tables.contract_tests import INJECTIONS, TableContract
@@ -126,6 +126,24 @@ class QueryTests:
         with self.assertRaises(LookupFailed):
             await table.set("k", ("1",))
         await self.answers(table, {"k": None})
+
+    async def test_bulk(self: Any) -> None:
+        """Many entries are one transaction: one that fails undoes the others."""
+        add = f"{CHANGES['add']} -- a comment has an end"
+        table = await self.serve(**{**CHANGES, "add": add})
+        hostile = [(f"{number} {key}"[:200], (key[::-1],)) for number, key in enumerate(INJECTIONS)]
+        many = [(f"n{number}", (f"{number}%s",)) for number in range(500)]
+        await table.set("k", ("1",))
+        await table.write(Changes([*many, *hostile], [("k", ("2",))]))
+        await self.answers(table, {"k": ("2",), "n499": ("499%s",), **dict(hostile)})
+        before = await table.list()
+        with self.assertRaises(LookupFailed):
+            await table.write(Changes([("m", ("1",)), ("n7", ("is there",)), ("o", ("1",))]))
+        self.assertEqual(await table.list(), before)
+        # The connection that failed is not used on in the middle of its transaction.
+        await table.set("m", ("3",))
+        other = await self.serve(**CHANGES)
+        await self.answers(other, {"m": ("3",), "o": None})
 
     async def test_keys_are_data(self: Any) -> None:
         """Hostile keys and values are kept and found as they are; nothing else changes."""

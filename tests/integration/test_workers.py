@@ -242,7 +242,10 @@ class CrashTests(WorkersCase):
         self.assertTrue(all(words.startswith(b"* OK ") for words in again), again)
 
     def test_broken_mapping(self) -> None:
-        """A successor that cannot read the mapping file says why, and comes when it can."""
+        """A successor that cannot read the mapping file says why, and comes when it can.
+
+        Until then its neighbour has the slot as well: nobody waits.
+        """
         daemon = self.node()
         victim, neighbour = children(daemon.pid)
         (daemon.folder / "routes").write_text("broken\n")
@@ -250,7 +253,20 @@ class CrashTests(WorkersCase):
         daemon.await_log("'broken' has no destination", 3)
         daemon.await_log("no worker gets ready")
         self.assertIn(neighbour, children(daemon.pid))
+        self.assertIn(f"worker (pid {neighbour}) stands in", daemon.log_text())
+        for _ in range(SESSIONS):
+            self.assertIn(b"at east", login(self.port))
         (daemon.folder / "routes").write_text(f"{ALICE} east\n")
+        daemon.await_log(") serves", 3)
+        (successor,) = set(children(daemon.pid)) - {neighbour}
+        # Both accept again: each has sessions, by its own beginning of their numbers.
+        before = len(daemon.log_text())
+        for _ in range(SESSIONS):
+            self.assertIn(b"at east", login(self.port))
+        lines = [line for line in daemon.log_text()[before:].splitlines() if "session: " in line]
+        self.assertEqual(len({line.partition("id=")[2][:12] for line in lines}), 2)
+        os.kill(neighbour, signal.SIGKILL)
+        daemon.await_log(f"worker (pid {successor}) stands in")
         for _ in range(SESSIONS):
             self.assertIn(b"at east", login(self.port))
         daemon.stop()

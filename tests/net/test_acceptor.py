@@ -135,6 +135,15 @@ class ServingTests(AcceptorCase):
         self.assertEqual(len(self.factory.made), came)
         self.assertRaises(ConnectionRefusedError, socket.socket(socket.AF_UNIX).connect, self.path)
 
+    def test_shared(self) -> None:
+        """Stopped where others accept on: whoever comes does not wake us any more."""
+        listening = sockets.bind_unix(self.path)
+        self.addCleanup(listening.close)
+        acceptor = self.start(listening.dup())
+        acceptor.stop()
+        self.arrive()
+        self.assertEqual(self.loop.poller._epoll.poll(0), [])
+
     def test_defects(self) -> None:
         """Factories that fail cost their own connections, not those behind them."""
         self.start()

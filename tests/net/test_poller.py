@@ -96,6 +96,14 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertEqual(watcher.masks, [])
 
+    def test_left(self) -> None:
+        """It stays open, and its events do not even wake us."""
+        watcher, other, descriptor = self.watch()
+        self.poller.leave(descriptor)
+        other.send(b"x")
+        self.assertEqual(self.poller._epoll.poll(0), [])
+        self.assertEqual(watcher.masks, [])
+
     def test_replaced(self) -> None:
         watcher, other, descriptor = self.watch()
         heir = Watcher()

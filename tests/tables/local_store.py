@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from mailroute.errors import LookupFailed
 from mailroute.tables.sql_lexer import Dialect
@@ -27,6 +28,16 @@ class LocalStore(SqlStore):
             raise LookupFailed(str(error)) from None
         rows = within(cursor.fetchall(), question.rows_limit)
         return Answer(rows, len(cursor.description or ()), max(0, cursor.rowcount))
+
+    async def run_together(self, questions: Sequence[Question], until: float) -> None:
+        self.database.execute("BEGIN")
+        try:
+            for question in questions:
+                await self.run(question, until)
+        except LookupFailed:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
 
     def check(self, statements: Statements, first: Statements) -> str | None:
         if self.away:

@@ -17,7 +17,7 @@ from mailroute.tables import colon_file
 from mailroute.tables.colon_file import LOOK_SECONDS, ColonFileTable
 from mailroute.tables.colon_lines import Content, load
 from mailroute.tables.contract import Key, Row
-from mailroute.tables.string_table import TableSource
+from mailroute.tables.string_table import Changes, TableSource
 from tests.tables.asking import AskingCase, at_once
 from tests.tables.contract_tests import ALICE, TableContract
 
@@ -266,6 +266,20 @@ class ChangeTests(ColonFileCase):
         table = self.serve("")
         self.done(table.set("c", ("5",)))
         self.assertEqual(self.path.read_text(), "c: 5\n")
+
+    def test_bulk(self) -> None:
+        """Many entries are one new file."""
+        table = self.serve(self.TEXT)
+        before = self.path.stat().st_ino
+        self.done(table.write(Changes([("c", ("5",)), ("d", ("6",))], [("a", ("7",))])))
+        self.assertEqual(self.path.read_text(), "# Aliases\n\na: 7\nb: 2\n# End\nc: 5\nd: 6\n")
+        self.answers(table, {"a": ("7",), "d": ("6",)})
+        self.assertNotEqual(self.path.stat().st_ino, before)
+        for entry in (("x", ("1,2",)), ("a:b", ("1",))):
+            self.assertRaises(ValueError, table.admit, *entry)
+            refused = Deferred.fromCoroutine(table.write(Changes([("e", ("1",)), entry])))
+            self.failureResultOf(refused, ValueError)
+        self.assertIsNone(self.ask(table, "e"))
 
     def test_delete(self) -> None:
         """All lines of a key go; it is told whether there were any."""

@@ -11,6 +11,7 @@ from mailroute.errors import LookupFailed
 from mailroute.tables.contract import Key
 from mailroute.tables.file import FileTable
 from mailroute.tables.mapping_file import FileMappingEntries
+from mailroute.tables.string_table import Changes
 from tests.tables.asking import AskingCase
 
 TEXT = "# accounts\njoe east\n\namy west # moved\njoe\twest extra\n# end"
@@ -49,6 +50,23 @@ class FileEntriesTests(AskingCase):
         self.done(self.entries.set("bob", ("west",)))
         self.assertEqual(self.path.read_text(), f"{TEXT}\nbob\twest\n")
         self.assertEqual(self.where("bob"), "west")
+
+    def test_bulk(self) -> None:
+        """Many entries are one new file; one that a line cannot hold leaves the old."""
+        good = [("amy", ("east",)), ("joe", ("east",))]
+        self.done(self.entries.write(Changes([("bob", ("west",)), ("eve", ("east",))], good)))
+        text = "# accounts\n\namy\teast\njoe\teast\n# end\nbob\twest\neve\teast\n"
+        self.assertEqual(self.path.read_text(), text)
+        self.assertEqual((self.where("joe"), self.where("eve")), ("east", "east"))
+        self.refused(
+            self.entries.write(Changes([("al", ("east",)), ("a b", ("east",))])), ValueError
+        )
+
+    def test_comments(self) -> None:
+        """What looks like an entry in a comment is none."""
+        self.path.write_text("# joe\n#x east\n\n")
+        for key in ("#", "#x", ""):
+            self.assertFalse(self.done(self.entries.delete(key)))
 
     def test_delete(self) -> None:
         """All lines of the account go."""

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.mapping_sql import MappingStatements, SqlMappingEntries
-from mailroute.tables.string_table import ReadOnly
+from mailroute.tables.string_table import Changes, ReadOnly
 from tests.tables.asking import AskingCase
 from tests.tables.contract_tests import INJECTIONS
 from tests.tables.local_store import LocalStore
@@ -49,6 +49,26 @@ class EntriesTests(AskingCase):
         self.assertEqual(self.done(entries.list()), [("amy", ("east",)), ("joe", ("west",))])
         self.assertTrue(self.done(entries.delete("joe")))
         self.assertFalse(self.done(entries.delete("joe")))
+
+    def test_bulk(self) -> None:
+        """Many entries are one transaction: one that fails undoes the others."""
+        entries = self.entries(**STATEMENTS)
+        self.done(entries.set("joe", ("east",)))
+        both = Changes([("amy", ("east",))], [("joe", ("west",))])
+        self.done(entries.write(both))
+        wanted = [("amy", ("east",)), ("joe", ("west",))]
+        self.assertEqual(self.done(entries.list()), wanted)
+        self.store.database.execute("CREATE UNIQUE INDEX i ON routes (destination)")
+        clash = Changes([("bob", ("north",)), ("eve", ("north",))])
+        self.refused(entries.write(clash), LookupFailed)
+        self.assertEqual(self.done(entries.list()), wanted)
+
+    def test_nothing(self) -> None:
+        """No changes are no transaction, but a mapping that could not write them says so."""
+        self.store.away = "gone"
+        self.done(self.entries(**STATEMENTS).write(Changes()))
+        text = self.refused(self.entries(delete=STATEMENTS["delete"]).write(Changes()), ReadOnly)
+        self.assertIn("upsert_query", text)
 
     def test_names(self) -> None:
         """:key and :value are the same."""

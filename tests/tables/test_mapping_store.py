@@ -11,7 +11,7 @@ from mailroute.errors import LookupFailed
 from mailroute.tables.contract import Row
 from mailroute.tables.mapping_store import MappingRules, MappingStore
 from mailroute.tables.static import StaticTable
-from mailroute.tables.string_table import Entry, ReadOnly, StringTable, TableSource, Values
+from mailroute.tables.string_table import Changes, Entry, ReadOnly, StringTable, TableSource, Values
 from tests.tables.asking import AskingCase
 
 
@@ -27,6 +27,9 @@ class Memory(StringTable):
 
     async def set(self, key: str, values: Values) -> None:
         self.entries[key] = values
+
+    async def write(self, changes: Changes) -> None:
+        self.entries.update((*changes.new, *changes.changed))
 
     async def delete(self, key: str) -> bool:
         return self.entries.pop(key, None) is not None
@@ -81,6 +84,17 @@ class MappingStoreTests(AskingCase):
             text = self.refused(self.store.set("joe@x", destination), ValueError)
             self.assertIn(repr(destination), text)
         self.assertEqual(self.memory.entries, {})
+
+    def test_bulk(self) -> None:
+        """Entries are made as ``set`` makes them, and written together."""
+        entry = self.store.entry("Joe@x", "east")
+        self.assertEqual(entry, ("joe@x", ("east",)))
+        self.done(self.store.write(Changes([entry])))
+        self.assertEqual(self.memory.entries, {"joe@x": ("east",)})
+        for identifier, destination in (("joe@x", "north"), ("", "east")):
+            self.assertRaises(ValueError, self.store.entry, identifier, destination)
+        self.patch(self.memory, "batch_size", 7)
+        self.assertEqual(self.store.batch_size, 7)
 
     def test_no_identifier(self) -> None:
         """What cannot be an account's name is refused."""

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.sql_query import VALUES_LIMIT, SqlQueryTable
 from mailroute.tables.sql_statements import SqlStatements
-from mailroute.tables.string_table import Entry, ReadOnly
+from mailroute.tables.string_table import Changes, Entry, ReadOnly
 from tests.tables.asking import AskingCase
 from tests.tables.contract_tests import INJECTIONS
 from tests.tables.local_store import LocalStore
@@ -188,6 +188,20 @@ class ChangeTests(SqlQueryCase):
         self.answers(table, {"k": ("2",)})
         rows = self.store.database.execute("SELECT a, b FROM t").fetchall()
         self.assertEqual(rows, [("k", "2")])
+
+    def test_bulk(self) -> None:
+        """New keys are added, the others replaced, all in one transaction."""
+        table = self.table(init=["DROP INDEX IF EXISTS j"], **CHANGES)
+        self.fill(("k", "1"))
+        self.done(table.write(Changes([("n", ("5",))], [("k", ("2",))])))
+        self.answers(table, {"k": ("2",), "n": ("5",)})
+        self.store.database.execute("CREATE UNIQUE INDEX i ON t (a)")
+        failed = Deferred.fromCoroutine(table.write(Changes([("m", ("6",)), ("k", ("7",))])))
+        self.failureResultOf(failed, LookupFailed)
+        self.answers(table, {"k": ("2",), "n": ("5",), "m": None})
+        self.done(table.write(Changes()))
+        refused = Deferred.fromCoroutine(self.table(add="SELECT $1, $2").write(Changes()))
+        self.assertIn("table.x.set", str(self.failureResultOf(refused, ReadOnly).value))
 
     def test_set_in_vain(self) -> None:
         """What can neither be added nor replaced is told, with why it could not be added."""

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
 from mailroute.tables.contract import Key, Row
-from mailroute.tables.string_table import ReadOnly, StringTable, TableSource, Values
+from mailroute.tables.string_table import Changes, ReadOnly, StringTable, TableSource, Values
 
 
 class Listed(StringTable):
@@ -46,6 +46,15 @@ class StringTableTests(SynchronousTestCase):
             self.assertEqual(
                 str(refused.value), f"a table of type listed is read-only: it cannot {action}"
             )
+
+    def test_bulk(self) -> None:
+        """Many entries are refused as one is, and even none; an entry has one value."""
+        table = Listed({})
+        refused = Deferred.fromCoroutine(table.write(Changes()))
+        self.assertIn("cannot set", str(self.failureResultOf(refused, ReadOnly).value))
+        table.admit("a", ("1",))
+        self.assertRaises(ValueError, table.admit, "a", ("1", "2"))
+        self.assertEqual(len(Changes([("a", ("1",))], [("b", ("2",))])), 2)
 
     def test_life(self) -> None:
         """A table without connections or files needs no life of its own."""

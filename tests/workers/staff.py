@@ -32,6 +32,12 @@ class FakeWorker:
     def serve(self) -> None:
         self.told.append("serve")
 
+    def cover(self, slot: int, listener: str, lent: object) -> None:
+        self.told.append(f"cover {slot} {listener}")
+
+    def give_back(self, slot: int) -> None:
+        self.told.append(f"give back {slot}")
+
     def retire(self) -> Deferred[None]:
         self.told.append("retire")
         # As the link does it: whatever becomes of an order, nobody has to mind.

@@ -12,7 +12,16 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.workers.link import Renew, Reopen, Retire, Serve, Stop, SupervisorEnd, WorkerEnd
+from mailroute.workers.link import (
+    GiveBack,
+    Renew,
+    Reopen,
+    Retire,
+    Serve,
+    Stop,
+    SupervisorEnd,
+    WorkerEnd,
+)
 
 
 class Workman:
@@ -24,6 +33,12 @@ class Workman:
 
     def serve(self) -> None:
         self.told.append("serve")
+
+    def cover(self, slot: int, listener: str, descriptor: int) -> None:
+        self.told.append(f"cover {slot} {listener} {descriptor}")
+
+    def give_back(self, slot: int) -> None:
+        self.told.append(f"give back {slot}")
 
     async def retire(self) -> None:
         self.told.append("retire")
@@ -76,6 +91,14 @@ class LinkTests(SynchronousTestCase):
             self.pump()
             self.successResultOf(given)
             self.assertEqual(self.workman.told[-1], word)
+
+    def test_slot(self) -> None:
+        """A socket of another slot comes with its listener; it is the workman's from then on."""
+        self.worker._cover(3, "imaps", 17)
+        given = self.supervisor.order(GiveBack, slot=3)
+        self.pump()
+        self.successResultOf(given)
+        self.assertEqual(self.workman.told, ["cover 3 imaps 17", "give back 3"])
 
     def test_retire(self) -> None:
         """The answer comes when the worker has let go."""

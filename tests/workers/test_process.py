@@ -8,6 +8,7 @@ import socket
 import sys
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
@@ -65,6 +66,7 @@ class LauncherCase(SynchronousTestCase):
         self.tally = os.open(os.devnull, os.O_RDONLY)
         self.addCleanup(os.close, self.tally)
         environment = {"PATH": "/bin", "LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "x"}
+        environment |= {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "9"}
         self.launcher = Launcher(self.reactor, environment, self.tally, lambda: self.log)
         self.sockets = [socket.socket() for _ in range(3)]
         for each in self.sockets:
@@ -130,6 +132,20 @@ class LauncherTests(LauncherCase):
         self.assertEqual((event["slot"], event["pid"]), ("2/2", 4711))
         self.assertTrue(event["text"].startswith("ImportError"))
         self.assertLess(len(event["text"]), 10_000)
+
+    def test_cover(self) -> None:
+        """A socket is lent as a copy, which is closed when it has arrived."""
+        worker, before = self.launch(), open_descriptors()
+        sent: list[dict[str, Any]] = []
+        arrived: Deferred[None] = Deferred()
+        self.patch(worker._link, "order", lambda _, **given: sent.append(given) or arrived)
+        worker.cover(1, "imap", self.sockets[0])
+        (given,) = sent
+        self.assertEqual((given["slot"], given["listener"]), (1, "imap"))
+        self.assertNotEqual(given["lent"], self.sockets[0].fileno())
+        self.assertTrue(os.path.sameopenfile(given["lent"], self.sockets[0].fileno()))
+        arrived.callback(None)
+        self.assertEqual(open_descriptors(), before)
 
     def test_kill(self) -> None:
         """For one that does not end."""

@@ -41,6 +41,18 @@ class CrashTests(SeatCase):
         for part in ("slot 1/2", "pid 100", "signal SIGKILL"):
             self.assertIn(part, error)
 
+    def test_vacant(self) -> None:
+        """From a death until the successor is ready, and it is told each time."""
+        seen: list[tuple[bool, bool]] = []
+        self.seat.changed = lambda: seen.append((self.seat.is_vacant, self.seat.server is not None))
+        self.assertFalse(self.seat.is_vacant)
+        self.serving().end("signal SIGKILL")
+        self.clock.advance(0)
+        self.assertTrue(self.seat.is_vacant)
+        self.last.get_ready()
+        self.assertEqual(seen, [(False, True), (True, False), (False, True)])
+        self.assertIn("worker 1/2 (pid 101) serves", self.said("info"))
+
     def test_back_off(self) -> None:
         """Each death in a row makes the next wait longer, up to the last step."""
         self.serving()
@@ -136,6 +148,9 @@ class LeavingTests(SeatCase):
         self.seat.fill()
         self.seat.stop()
         self.assertEqual(self.last.told, ["kill"])
+        # That was our own doing.
+        self.last.end("signal SIGKILL")
+        self.assertEqual(self.said("error"), [])
 
     def test_orders(self) -> None:
         """They are passed on."""
