@@ -72,6 +72,7 @@ TWISTED_TABLES = frozenset(
         "blocking",
         "cached",
         "colon_file",
+        "crew",
         "deadline",
         "mysql",
         "named",

@@ -18,7 +18,7 @@ from mailroute.events import Login
 from mailroute.net.connector import Limits
 from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
@@ -186,6 +186,19 @@ class RouteTests(CompositionCase):
                 hide_auth_errors=True,
             ),
         )
+
+    def test_forwarding(self) -> None:
+        """How the client's address is told, of each protocol's endpoint; version 2 unless said."""
+        text = SECTIONS["destination"] + 'forwarding = "xclient"\n'
+        backend = self.route("alice", destination=text).backend
+        self.assertEqual((backend.forwarding, backend.proxy_version), (Forwarding.XCLIENT, 2))
+        for word, version in (("true", 2), ('"v1"', 1)):
+            host = 'host = "east.example.org"\n'
+            text = SECTIONS["destination"].replace(host, f"{host}proxy_protocol = {word}\n")
+            backend = self.route("alice", destination=text).backend
+            self.assertEqual(
+                (backend.forwarding, backend.proxy_version), (Forwarding.PROXY, version)
+            )
 
     def test_policy(self) -> None:
         """The rules of ``[routing]`` hold."""

@@ -78,6 +78,8 @@ class Endpoint:
     port: int
     tls: str
     """implicit, starttls, plain"""
+    forwarding: str | None = "none"
+    """none, proxy, xclient; None only until the destination's own word is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Destination:
     hide_auth_errors: bool
     endpoints: Mapping[str, Endpoint]
     """By protocol."""
+    proxy_version: int = 0
+    """1 or 2: of the PROXY header; 0: nothing was said of one."""
 
 
 @dataclass(frozen=True, slots=True)
