@@ -35,6 +35,8 @@ COMMANDS = {
     "explain": Place("explain", "Show every step from a login's name to its server."),
     "table": Place("table", "Ask a table or the mapping by its name, list it, change it."),
     "postmap": Place("postmap", "Ask a table of Postfix, as postmap does."),
+    "import": Place("importing", "Load accounts from a CSV file into the mapping."),
+    "export": Place("exporting", "Print the mapping as CSV."),
     "completion": Place("completion", "Print the completion for a shell."),
 }
 
