@@ -53,6 +53,7 @@ ROOMS = {
             "mapping_composition",
             "observers",
             "privileges",
+            "signals",
             "demo",
         ),
         _TOP,

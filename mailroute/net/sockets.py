@@ -62,6 +62,20 @@ def bind_unix(path: str) -> socket.socket:
         raise
 
 
+def start_environment() -> dict[str, str]:
+    """The environment in which this process was started.
+
+    Twisted takes what systemd has said out of ``os.environ`` as soon as its endpoints are
+    imported.  Empty where the kernel does not show it: to a process that has changed its user.
+    """
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            pairs = os.fsdecode(file.read()).split("\0")
+    except OSError:
+        return {}
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
 def passed_by_systemd(name: str, environment: Mapping[str, str]) -> socket.socket:
     """The listening socket that systemd passed under this name (sd_listen_fds_with_names(3)).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import socket
 import tempfile
@@ -156,6 +157,20 @@ class SystemdTests(SocketCase):
             self.assertFalse(bound.get_inheritable())
             bound.close()
         self.keep(passed_by_systemd("imap", self.environment))
+
+    def test_start_environment(self) -> None:
+        """What was there at the start, whoever has taken something out of ``os.environ`` since."""
+        name = next(name for name in sockets.start_environment() if name in os.environ)
+        value = os.environ[name]
+        self.addCleanup(os.environ.__setitem__, name, value)
+        del os.environ[name]
+        self.assertIn(name, sockets.start_environment())
+        self.patch(builtins, "open", self.refuse)
+        self.assertEqual(sockets.start_environment(), {})
+
+    def refuse(self, *place: object) -> None:
+        """As the kernel does after setuid."""
+        raise PermissionError(13, "Permission denied")
 
     def test_not_passed(self) -> None:
         """Unknown names, another process' sockets, and none at all."""
