@@ -1,6 +1,8 @@
 # make run                a demo in the foreground; CONFIG=path: your own configuration
 # make test               the tests; INSTALL=1: install the servers they need first (root, Debian)
 # make lint               ruff and mypy
+# make dist               the wheel and the source distribution, tried in empty environments
+# make test-lowest        the tests that need no server, with the oldest libraries that are allowed
 # make bench              what it costs beside other proxies (an hour); BENCH="--quick": minutes;
 #                         BENCH="--help": more; as root it can measure more
 # make soak               mixed load for 15 minutes; SECONDS=60: shorter; SOAK="--help": more
@@ -17,7 +19,7 @@ SOAK ?=
 
 SOURCES := $(shell find mailroute twisted -name '*.py')
 
-.PHONY: help run test lint bench soak servers clean
+.PHONY: help run test lint dist test-lowest bench soak servers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -37,6 +39,12 @@ test: $(VENV)/.tools
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+dist:
+	@PYTHON="$(PYTHON)" .ci/check-distribution
+
+test-lowest:
+	@PYTHON="$(PYTHON)" .ci/test-lowest
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks $(BENCH)

@@ -6,4 +6,7 @@ Twisted's own package, where ``twistd`` looks for plugins.
 
 from setuptools import find_packages, setup
 
-setup(packages=[*find_packages(include=["mailroute", "mailroute.*"]), "twisted.plugins"])
+setup(
+    packages=[*find_packages(include=["mailroute", "mailroute.*"]), "twisted.plugins"],
+    package_data={"mailroute": ["py.typed"]},
+)

@@ -7,6 +7,7 @@ one that talks nonsense are rejections like any other, told apart by their kinds
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 from mailroute.dialogue import Dialogue, Phase
 from mailroute.errors import Failure, FailureKind
@@ -104,8 +105,19 @@ class ClientDialogue(Dialogue):
         self.login_is_used = True
         return self._login
 
+    def _incapable(self, offers: Callable[[str], bool]) -> None:
+        """The backend has no way in for this login."""
+        mechanism = self._require_login().mechanism
+        reason = f"backend offers no way to log in by {mechanism}"
+        if self._exchange.is_downgraded(offers):
+            reason = (
+                f"backend offers {mechanism}-PLUS, which we cannot; a client that could use it "
+                "takes that for an attack: take it from the backend's mechanisms"
+            )
+        self._fail(FailureKind.BACKEND_INCAPABLE, reason)
+
     def _challenged(self, text: bytes) -> None:
-        """Answer a challenge ourselves where it asks for our first message, else pass it up."""
+        """Answer a challenge ourselves where it asks for what we have to say, else pass it up."""
         own = self._exchange.challenged(text)
         if own is not None:
             self._write_response(own)

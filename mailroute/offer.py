@@ -46,8 +46,8 @@ class Offer:
 
     @property
     def needs_tls(self) -> bool:
-        """Whether logging in would be possible after an upgrade, and is not now."""
-        return self.starttls and not self.mechanisms
+        """Whether an upgrade would allow a way to log in that is refused now."""
+        return self.starttls and len(self.mechanisms) < len(self._policy.mechanisms)
 
     def mechanism(self, name: str) -> Mechanism | None:
         """The mechanism of this name (in any case of letters), if it may be used now."""

@@ -235,7 +235,7 @@ class MailrouteService(Service):
             return sockets.bind_tcp(bind.address, bind.port)
         if bind.kind == "unix":
             return sockets.bind_unix(bind.address)
-        return sockets.passed_by_systemd(bind.address, sockets.start_environment())
+        return sockets.passed_by_systemd(bind.address, os.environ)
 
     def _unbind(self) -> None:
         """Close what was bound: not everything could be."""
@@ -256,6 +256,7 @@ class MailrouteService(Service):
             max_connections=listener.max_connections,
             preauth_seconds=listener.preauth_timeout_seconds,
             is_verbose=self._configuration.server.log_level == "debug",
+            proxies=composition.make_proxies(listener),
         )
 
     async def _start_table(self) -> None:

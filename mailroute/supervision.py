@@ -160,7 +160,7 @@ def _bind(place: Place, is_shared: bool) -> socket.socket:
         return sockets.reserve_tcp(place.address, place.port, is_shared=is_shared)
     if place.kind == "unix":
         return sockets.bind_unix(place.address)
-    return sockets.passed_by_systemd(place.address, sockets.start_environment())
+    return sockets.passed_by_systemd(place.address, os.environ)
 
 
 def _fingerprint(configuration: model.Configuration, text: str) -> str:

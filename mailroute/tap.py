@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from mailroute.announced import AnnouncedService
 from mailroute.config.model import Configuration
 from mailroute.config.reader import load, read
 from mailroute.configured import EX_CONFIG, complain, default_config
 from mailroute.errors import CannotListen, ConfigurationError
 from mailroute.observers import Output, observer
-from mailroute.service import MailrouteService
 from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
+from mailroute.systemd import ServiceManager
 from mailroute.workers.orders import LogChoice
 
 _LEVELS = ("debug", "info", "warn", "error", "critical")
@@ -38,7 +39,10 @@ class Options(usage.Options):
             "The configuration file.",
         ],
     ]
-    longdesc = "Routes IMAP, POP3 and submission logins to the servers that hold the accounts."
+    longdesc = (
+        "Routes IMAP, POP3, submission and ManageSieve logins to the servers that hold "
+        "the accounts."
+    )
 
     def postOptions(self) -> None:
         """Read the configuration while complaints still reach the terminal."""
@@ -50,7 +54,7 @@ class Options(usage.Options):
             _choose_log(parent, self["configuration"])
 
 
-def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
+def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
 
@@ -62,7 +66,7 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
     else:
         text, configuration = _read_or_exit(options["config"])
     try:
-        service = MailrouteService(configuration, reactor)
+        service = AnnouncedService(configuration, reactor)
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
@@ -72,9 +76,13 @@ def makeService(options: Mapping[str, Any]) -> MailrouteService | NodeService:
         _log.warn("{text}", text=warning)
     # twistd lets an exception of its start through, for Python to print.
     sys.excepthook = partial(_say_plainly, sys.excepthook)
+    manager = ServiceManager(os.environ, reactor)
     if count_workers(configuration) > 1:
-        return make_supervisor(configuration, text, _log_of_workers(), reactor)
+        node = make_supervisor(configuration, text, _log_of_workers(), reactor)
+        node.announce = manager.announce
+        return node
     service.reopen_log = _reopen_log
+    service.announce = manager.announce
     return service
 
 

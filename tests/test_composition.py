@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import Any, cast
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -15,8 +16,9 @@ from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Limits
+from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
@@ -185,6 +187,19 @@ class RouteTests(CompositionCase):
             ),
         )
 
+    def test_forwarding(self) -> None:
+        """How the client's address is told, of each protocol's endpoint; version 2 unless said."""
+        text = SECTIONS["destination"] + 'forwarding = "xclient"\n'
+        backend = self.route("alice", destination=text).backend
+        self.assertEqual((backend.forwarding, backend.proxy_version), (Forwarding.XCLIENT, 2))
+        for word, version in (("true", 2), ('"v1"', 1)):
+            host = 'host = "east.example.org"\n'
+            text = SECTIONS["destination"].replace(host, f"{host}proxy_protocol = {word}\n")
+            backend = self.route("alice", destination=text).backend
+            self.assertEqual(
+                (backend.forwarding, backend.proxy_version), (Forwarding.PROXY, version)
+            )
+
     def test_policy(self) -> None:
         """The rules of ``[routing]`` hold."""
         error = self.assertRaises(Failure, self.route, "bob")
@@ -312,6 +327,36 @@ class DialogueTests(CompositionCase):
         )
         secure = composition.server_dialogue_maker(implicit, implicit.listeners[0])
         self.assertIn(b" AUTH=XOAUTH2 AUTH=PLAIN] ", written(secure().start()))
+
+    def test_looks(self) -> None:
+        """Banner, extensions and the software's name as the operator says."""
+        configuration = self.configured(
+            listener='[listener.s]\nprotocol = "managesieve"\nbind = ["[::1]:4190"]\n'
+            'tls = "implicit"\n',
+            capabilities='[capabilities.managesieve]\nsieve = ["fileinto", "x"]\n'
+            'implementation = "Ours 1"\nbanner = "Hi"\n',
+        )
+        make = composition.server_dialogue_maker(configuration, configuration.listeners[0])
+        greeting = written(make().start())
+        self.assertIn(b'"IMPLEMENTATION" "Ours 1"\r\n', greeting)
+        self.assertIn(b'"SIEVE" "fileinto x"\r\n', greeting)
+        self.assertTrue(greeting.endswith(b'OK "Hi"\r\n'))
+
+
+class ProxyTests(CompositionCase):
+    """Who is in front of a listener."""
+
+    def test_proxies(self) -> None:
+        """Without a network there is nobody, and a connection pays for nothing."""
+        (listener,) = self.configured().listeners
+        self.assertIsNone(composition.make_proxies(listener))
+        trusted = 'proxy_protocol = "required"\nproxy_trusted = ["192.0.2.0/24"]\n'
+        (listener,) = self.configured(listener=SECTIONS["listener"] + trusted).listeners
+        proxies = composition.make_proxies(listener)
+        assert proxies is not None
+        self.assertIs(proxies.headers, Headers.REQUIRED)
+        self.assertTrue(proxies.trusted.has(IPv4Address("TCP", "192.0.2.9", 1)))
+        self.assertFalse(proxies.trusted.has(IPv4Address("TCP", "198.51.100.9", 1)))
 
 
 class SurroundingTests(CompositionCase):

@@ -32,6 +32,7 @@ class OfferTests(SynchronousTestCase):
         offer = Offer(Policy((Plain(), Toy()), starttls=True), False)
         self.assertEqual([mechanism.name for mechanism in offer.mechanisms], ["X-TOY"])
         self.assertFalse(offer.passwords)
+        self.assertTrue(offer.needs_tls)
         self.assertIsNone(offer.mechanism("PLAIN"))
 
     def test_starttls(self) -> None:

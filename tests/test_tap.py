@@ -13,6 +13,7 @@ from mailroute import tap
 from mailroute.errors import CannotListen
 from mailroute.service import MailrouteService
 from mailroute.supervision import NodeService
+from mailroute.systemd import ServiceManager
 from mailroute.tap import EX_CONFIG, Options, chosen_observer, makeService
 from mailroute.workers.orders import LogChoice
 from tests.config.reading import ConfigurationCase, configuration
@@ -162,6 +163,13 @@ class ServiceTests(TapCase):
     def test_options_without_reading(self) -> None:
         """Options that somebody else has made have only the path."""
         self.assertIsInstance(makeService({"config": self.configure()}), MailrouteService)
+
+    def test_announced(self) -> None:
+        """systemd is told of one process and of many; a plain start has nobody to tell."""
+        for workers in (1, 2):
+            path = self.configure(server=f"[server]\nworkers = {workers}\n")
+            service = makeService(self.options(path))
+            self.assertEqual(service.announce.__func__, ServiceManager.announce)  # type: ignore[attr-defined]
 
     def test_workers(self) -> None:
         """Several workers have a supervisor, which is made of the text that was checked."""

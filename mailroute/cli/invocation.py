@@ -42,7 +42,7 @@ class Invocation:
 
         from mailroute.cli import running
 
-        running.log_errors()
+        running.tell_log()
         return running.run(work, reactor)
 
 

@@ -28,8 +28,8 @@ class Output:
     def put(self, data: object, people: object = None) -> None:
         """Print one result: ``data`` as a line of JSON, or what ``people`` read.
 
-        ``people`` is text, or anything that rich renders and that has passed ``visible``;
-        without it they are told nothing.
+        ``people`` is text, a tuple of cells, or anything that rich renders and that has passed
+        ``visible``; without it they are told nothing.
         """
         if self.as_json:
             # ASCII alone: no terminal is steered by what a table holds.
@@ -39,8 +39,15 @@ class Output:
 
     def show(self, people: object) -> None:
         """Print for people, whatever the form is."""
-        text = visible(people) if isinstance(people, str) else people
-        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        if isinstance(people, tuple):
+            # For cut(1): no cell holds a tab or a line end.
+            print(
+                *(visible(str(cell)).replace("\n", "\\n") for cell in people), sep="\t", flush=True
+            )
+        elif isinstance(people, str):
+            print(visible(people), flush=True)
+        else:
+            self.console.print(people, highlight=False, soft_wrap=True)
 
     def grid(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> object:
         """Columns under headings, for ``put``; nothing in them needs to be made visible."""

@@ -8,16 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogFilterPredicate,
-    ILogObserver,
-    LogLevel,
-    LogLevelFilterPredicate,
-    globalLogBeginner,
-    textFileLogObserver,
-)
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
 
+from mailroute.cli.output import visible
 from mailroute.cli.statuses import INTERRUPTED
 
 T = TypeVar("T")
@@ -37,12 +30,17 @@ def run(work: Work[T], reactor: Any) -> T:
     return _Running(work, reactor).run()
 
 
-def log_errors() -> None:
-    """Have defects told on standard error; everything else is the commands' own to say."""
-    critical = cast(ILogFilterPredicate, LogLevelFilterPredicate(LogLevel.critical))
-    plain = cast(ILogObserver, textFileLogObserver(sys.stderr))
-    log = cast(ILogObserver, FilteringLogObserver(plain, [critical]))
-    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+def tell_log() -> None:
+    """Have warnings and worse told on standard error; the rest is the commands' own to say."""
+    globalLogBeginner.beginLoggingTo([cast(ILogObserver, tell)], redirectStandardIO=False)
+
+
+def tell(event: LogEvent) -> None:
+    """Write one event of the log, if it is a warning or worse; a defect has its traceback."""
+    level = event.get("log_level", LogLevel.info)
+    if level >= LogLevel.warn:
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        print(f"mailroute: {level.name}: {visible(text)}", file=sys.stderr)
 
 
 class _Running(Generic[T]):

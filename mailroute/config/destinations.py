@@ -54,9 +54,36 @@ _TLS_KEYS = (
     ),
 )
 
+FORWARDINGS = ("none", "proxy", "xclient")
+_VERSIONS = {"v1": 1, "v2": 2}
+
+
+def _proxy_version(raw: object, surroundings: Surroundings) -> int:
+    """0: no PROXY header; else its version."""
+    if isinstance(raw, bool):
+        return 2 if raw else 0
+    if isinstance(raw, str) and raw in _VERSIONS:
+        return _VERSIONS[raw]
+    raise ValueError(f'must be false, true (version 2), "v2" or "v1", not {values.shown(raw)}')
+
+
+_FORWARDING_KEYS = (
+    Key(
+        "proxy_protocol",
+        _proxy_version,
+        False,
+        'PROXY header to the backend, which must expect one: false, true (version 2), "v1".',
+        field="proxy_version",
+    ),
+    Key(
+        "forwarding",
+        values.choice(*FORWARDINGS),
+        None,
+        "How the client's address is told: none, proxy, xclient; unset: as proxy_protocol says.",
+    ),
+)
+
 _LATER_KEYS = (
-    Key("proxy_protocol", values.anything, False, "PROXY header to the backend.", built=False),
-    Key("forwarding", values.text, "none", "How the client's address is told.", built=False),
     Key("source_ips", values.anything, [], "Addresses to connect from.", built=False),
     Key("username", values.anything, None, "Name to log in with.", built=False),
     Key("password", values.anything, None, "Password to log in with.", built=False),
@@ -73,6 +100,7 @@ SECTION = Section(
         Key("hosts", values.list_of(values.host, least=1), None, "Several, tried in order."),
         *_TLS_KEYS,
         Key("hide_auth_errors", values.boolean, False, "Hide the backend's words of refusal."),
+        *_FORWARDING_KEYS,
         *_LATER_KEYS,
     ),
     tables=("protocol",),
@@ -100,11 +128,16 @@ PATTERN_SECTION = replace(
 
 ENDPOINT_SECTION = Section(
     "destination.*.protocol.*",
-    "Where the backend serves one protocol: imap, pop3 or submission.",
+    "Where the backend serves one protocol: imap, pop3, submission or managesieve.",
     (
         Key("port", values.port, REQUIRED, "Port of this protocol."),
         Key("tls", values.choice(*TLS_MODES), REQUIRED, "implicit, starttls or plain."),
-        Key("forwarding", values.text, "none", "How the client's address is told.", built=False),
+        Key(
+            "forwarding",
+            values.choice(*FORWARDINGS),
+            None,
+            "How the client's address is told; unset: as the destination says.",
+        ),
     ),
 )
 
@@ -122,8 +155,10 @@ def read_destinations(raw: object, document: Document) -> dict[str, Destination]
         if settings is None:
             continue
         hosts = _hosts(settings.pop("host"), settings.pop("hosts"), table, path, document)
+        endpoints = _forwarding(settings.pop("forwarding"), settings["proxy_version"], endpoints)
         destination = Destination(name=name, hosts=hosts, endpoints=endpoints, **settings)
         _check_tls(destination, path, document)
+        _check_forwarding(destination, path, document)
         destinations[name] = destination
     return destinations
 
@@ -164,6 +199,26 @@ def _read_endpoints(raw: object, path: KeyPath, document: Document) -> dict[str,
         elif (settings := ENDPOINT_SECTION.read(table, place, document)) is not None:
             endpoints[protocol] = Endpoint(**settings)
     return endpoints
+
+
+def _forwarding(
+    word: str | None, proxy_version: int, endpoints: Mapping[str, Endpoint]
+) -> dict[str, Endpoint]:
+    """The endpoints, each with its own word or the destination's."""
+    default = word or ("proxy" if proxy_version else "none")
+    return {
+        protocol: replace(endpoint, forwarding=endpoint.forwarding or default)
+        for protocol, endpoint in endpoints.items()
+    }
+
+
+def _check_forwarding(destination: Destination, path: KeyPath, document: Document) -> None:
+    if not destination.proxy_version:
+        return
+    if not any(endpoint.forwarding == "proxy" for endpoint in destination.endpoints.values()):
+        document.warn(
+            (*path, "proxy_protocol"), "no PROXY header is sent: forwarding says otherwise"
+        )
 
 
 def _check_tls(destination: Destination, path: KeyPath, document: Document) -> None:

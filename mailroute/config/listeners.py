@@ -7,8 +7,8 @@ from mailroute.config.document import Document
 from mailroute.config.model import Listener
 from mailroute.config.schema import REQUIRED, Key, Section, named_tables
 
-PROTOCOLS = ("imap", "pop3", "submission")
-PROTOCOLS_LATER = ("managesieve", "smtp", "lmtp")
+PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
+PROTOCOLS_LATER = ("smtp", "lmtp")
 TLS_MODES = ("implicit", "starttls", "plain")
 
 SECTION = Section(
@@ -19,7 +19,7 @@ SECTION = Section(
             "protocol",
             values.choice(*PROTOCOLS, later=PROTOCOLS_LATER),
             REQUIRED,
-            "imap, pop3 or submission.",
+            "imap, pop3, submission or managesieve.",
         ),
         Key(
             "bind",
@@ -52,15 +52,13 @@ SECTION = Section(
             "proxy_protocol",
             values.choice("off", "optional", "required"),
             "off",
-            "Whether a PROXY header is expected from the client.",
-            built=False,
+            "Whether connections from proxy_trusted begin with a PROXY header.",
         ),
         Key(
             "proxy_trusted",
-            values.list_of(values.text),
+            values.list_of(values.network),
             [],
-            "Networks whose PROXY headers are believed.",
-            built=False,
+            "Networks of proxies in front of us, whose word about their clients is believed.",
         ),
         Key(
             "client_ca",
@@ -84,8 +82,14 @@ def read_listeners(raw: object, document: Document) -> tuple[Listener, ...]:
             continue
         given += 1
         settings = SECTION.read(table, path, document)
-        if settings is not None:
-            listeners.append(Listener(name=name, **settings))
+        if settings is None:
+            continue
+        if settings["proxy_protocol"] != "off" and not settings["proxy_trusted"]:
+            document.complain(
+                (*path, "proxy_trusted"),
+                "missing: whoever may send PROXY headers can be any client; name the networks",
+            )
+        listeners.append(Listener(name=name, **settings))
     if not given:
         document.complain(("listener",), "there is no listener: mailroute would serve nobody")
     return tuple(listeners)

@@ -58,13 +58,17 @@ class Listener:
 
     name: str
     protocol: str
-    """imap, pop3, submission"""
+    """imap, pop3, submission, managesieve"""
     binds: tuple[Bind, ...]
     tls: str
     """implicit, starttls, plain"""
     max_connections: int
     preauth_timeout_seconds: float
     max_auth_attempts: int
+    proxy_protocol: str = "off"
+    """off, optional, required"""
+    proxy_trusted: tuple[str, ...] = ()
+    """IP networks; not empty unless ``proxy_protocol`` is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Endpoint:
     port: int
     tls: str
     """implicit, starttls, plain"""
+    forwarding: str | None = "none"
+    """none, proxy, xclient; None only until the destination's own word is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ class Destination:
     hide_auth_errors: bool
     endpoints: Mapping[str, Endpoint]
     """By protocol."""
+    proxy_version: int = 0
+    """1 or 2: of the PROXY header; 0: nothing was said of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +194,10 @@ class Capabilities:
     allow_plain_auth_without_tls: bool
     banner: str | None
     advertise: tuple[str, ...]
-    """IMAP capabilities (``advertise``) or EHLO keywords (``ehlo``); empty for POP3."""
+    """IMAP capabilities (``advertise``), EHLO keywords (``ehlo``) or Sieve extensions (``sieve``);
+    empty for POP3."""
+    implementation: str | None = None
+    """What ManageSieve calls us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +214,7 @@ class Configuration:
     certificates: tuple[Certificate, ...]
     tls_protocols: TLSProtocols
     capabilities: Mapping[str, Capabilities]
-    """For each of imap, pop3 and submission."""
+    """For each of imap, pop3, submission and managesieve."""
     warnings: tuple[str, ...]
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
     """By name; what chains name is among them."""

@@ -193,6 +193,23 @@ def _is_address(value: str) -> bool:
     return True
 
 
+def network(raw: object, surroundings: Surroundings) -> str:
+    """An IP network such as ``192.0.2.0/24``, or a single address."""
+    value = text(raw, surroundings)
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        wanted = 'must be a network such as "192.0.2.0/24" or "2001:db8::/32"'
+        raise ValueError(f"{wanted}, not {shown(raw)}{_hint_at_network(value)}") from None
+
+
+def _hint_at_network(value: str) -> str:
+    try:
+        return f"; did you mean {str(ipaddress.ip_network(value, strict=False))!r}?"
+    except ValueError:
+        return ""
+
+
 def bind(raw: object, surroundings: Surroundings) -> Bind:
     """``address:port``, ``[v6]:port``, ``unix:/path`` or ``systemd:NAME``."""
     value = text(raw, surroundings)

@@ -1,7 +1,7 @@
 """IMAP towards the backend: from its greeting to its verdict on the login.
 
-The way is chosen by what the backend advertises: LOGIN or AUTHENTICATE PLAIN, with or without
-an initial response, with quoted strings or the literals that it takes.  Nothing that was read
+The way is chosen by what the backend advertises: AUTHENTICATE or LOGIN, with or without an
+initial response, with quoted strings or the literals that it takes.  Nothing that was read
 before a handshake counts after it.  Our tags are used up before the streams are joined, so no
 answer to a command of ours can reach the client.
 """
@@ -162,22 +162,25 @@ class ImapClient(ClientDialogue):
     def _log_in(self, capabilities: frozenset[bytes]) -> None:
         login = self._require_login()
         self._capabilities = None
-        if b"AUTH=" + login.mechanism.encode() in capabilities:
-            self._authenticate(login, b"SASL-IR" in capabilities)
-        elif login.mechanism == "PLAIN" and self._can_use_login(login, capabilities):
+
+        def offers(mechanism: str) -> bool:
+            return b"AUTH=" + mechanism.encode() in capabilities
+
+        mechanism = self._exchange.choose(offers)
+        if mechanism != login.mechanism and self._can_use_login(login, capabilities):
             self._login_command(login, capabilities)
+        elif mechanism is not None:
+            self._authenticate(mechanism, b"SASL-IR" in capabilities)
         else:
-            self._fail(
-                FailureKind.BACKEND_INCAPABLE,
-                f"backend offers no way to log in by {login.mechanism}",
-            )
+            self._incapable(offers)
 
     def _can_use_login(self, login: Login, capabilities: frozenset[bytes]) -> bool:
         """LOGIN carries one name only, so it cannot log in on behalf of another."""
-        return b"LOGINDISABLED" not in capabilities and not login.identity.authzid
+        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
+        return is_password and b"LOGINDISABLED" not in capabilities
 
-    def _authenticate(self, login: Login, has_initial: bool) -> None:
-        command = b"AUTHENTICATE " + login.mechanism.encode()
+    def _authenticate(self, mechanism: str, has_initial: bool) -> None:
+        command = b"AUTHENTICATE " + mechanism.encode()
         initial = self._exchange.initial(INITIAL_RESPONSE_ROOM) if has_initial else None
         if initial is not None:
             command += b" " + initial

@@ -22,11 +22,12 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.events import Rejected
 from mailroute.journal import Journal
 from mailroute.net.client_peer import ClientPeer
+from mailroute.net.header_peer import HeaderPeer, Headers, Proxies
 from mailroute.net.tls import TLSSide
 from mailroute.net.transport import Clock, Transport
 from mailroute.route import Origin, TLSMode
 from mailroute.server_dialogue import ServerDialogue
-from mailroute.session import Session, Surroundings
+from mailroute.session import Session, Surroundings, Totals
 
 
 class Room:
@@ -63,6 +64,8 @@ class Terms:
     preauth_seconds: float
     is_verbose: bool = False
     """Whether events of the debug level are wanted."""
+    proxies: Proxies | None = None
+    """Who is in front of us; None: nobody whose word counts."""
 
 
 class Listener(Factory):
@@ -78,22 +81,26 @@ class Listener(Factory):
         self._clock = clock
         self._room = room
         self._log = log
-        self._sessions: dict[ClientPeer, Session] = {}
+        self._strangers: set[ClientPeer] = set()
+        """Those whose streams are not joined yet."""
+        self._announced: set[HeaderPeer] = set()
+        """Connections whose PROXY header is to come."""
+        self._sessions = 0
         self._refused = 0
 
     def __len__(self) -> int:
         """How many sessions there are."""
-        return len(self._sessions)
+        return self._sessions + len(self._announced)
 
     @property
     def has_strangers(self) -> bool:
         """Whether there is somebody who may still log in."""
-        return any(not session.is_joined for session in self._sessions.values())
+        return bool(self._strangers or self._announced)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a polite refusal."""
         terms = self._terms
-        if len(self._sessions) >= terms.max_connections or self._room.is_full:
+        if len(self) >= terms.max_connections or self._room.is_full:
             self._note_refusal()
             # Where TLS comes first there is nobody to understand words.
             return _Refusal(b"" if terms.tls_mode is TLSMode.IMPLICIT else terms.full)
@@ -101,30 +108,55 @@ class Listener(Factory):
         peer = ClientPeer(
             terms.make_dialogue(), terms.tls, is_implicit, self._clock, terms.preauth_seconds
         )
-        peer.when_made = lambda: self._begin(peer)
-        return peer
+        if terms.proxies is None:
+            peer.when_made = self._begin
+            return peer
+        return self._behind_proxy(peer, terms.proxies, addr)
 
     def shut_down(self) -> None:
         """Say goodbye to every client that is not joined yet."""
-        for peer, session in list(self._sessions.items()):
-            if not session.is_joined:
-                peer.shut_down()
+        for peer in list(self._strangers):
+            peer.shut_down()
+        for announced in list(self._announced):
+            announced.transport.loseConnection()
 
-    def _begin(self, peer: ClientPeer) -> None:
+    def _behind_proxy(self, peer: ClientPeer, proxies: Proxies, addr: IAddress | None) -> Protocol:
+        """The session of a listener that somebody may be in front of."""
+        is_trusted = proxies.trusted.has(addr)
+        peer.when_made = lambda made: self._begin(made, is_trusted)
+        is_required = proxies.headers is Headers.REQUIRED
+        if not is_required and (not is_trusted or proxies.headers is Headers.OFF):
+            return peer
+        announced = HeaderPeer(peer, is_required, self._clock, self._header_ended)
+        announced.is_expected = is_trusted
+        self._announced.add(announced)
+        return announced
+
+    def _header_ended(self, announced: HeaderPeer) -> None:
+        """The peer takes over, or the connection is over."""
+        self._announced.discard(announced)
+        if announced.refusal:
+            origin = _origin(self._terms.protocol, announced.transport)
+            journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
+            journal.ended("proxy-header", detail=announced.refusal)
+
+    def _begin(self, peer: ClientPeer, is_trusted: bool = False) -> None:
         try:
-            origin = _origin(self._terms.protocol, peer.transport)
+            origin = _origin(self._terms.protocol, peer.transport, is_trusted)
         except OSError:
             # Gone before it was here.
             peer.transport.abortConnection()
             return
         journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
         session = Session(peer, origin, self._around, journal)
-        self._sessions[peer] = session
+        self._strangers.add(peer)
+        self._sessions += 1
         self._room.enter()
-        running: Deferred[None] = Deferred.fromCoroutine(session.run())
-        peer.when_lost = lambda reason: running.cancel()
+        stay = _Stay(journal, self)
+        running: Deferred[None] = Deferred.fromCoroutine(session.run(stay))
+        peer.when_lost = running.cancel
         running.addErrback(self._stopped, peer, journal)
-        running.addBoth(self._ended, peer)
+        running.addBoth(self._admitted, peer)
 
     def _stopped(self, caught: Caught, peer: ClientPeer, journal: Journal) -> None:
         """The coroutine did not run to its end."""
@@ -135,6 +167,7 @@ class Listener(Factory):
             journal.broke("session")
             self._apologize(peer)
         journal.ended(peer.closed_because or "closed-by-peer", detail=peer.closed_detail)
+        self.left()
 
     def _apologize(self, peer: ClientPeer) -> None:
         try:
@@ -142,11 +175,17 @@ class Listener(Factory):
         except Exception:
             self._log.failure("a client could not be told that its session failed")
         finally:
+            peer.closed_because = peer.closed_because or "internal-error"
             if peer.is_connected:
                 peer.close("internal-error")
 
-    def _ended(self, result: object, peer: ClientPeer) -> None:
-        del self._sessions[peer]
+    def _admitted(self, result: object, peer: ClientPeer) -> None:
+        """The streams are joined, or will never be."""
+        self._strangers.discard(peer)
+
+    def left(self) -> None:
+        """A session has ended."""
+        self._sessions -= 1
         self._room.leave()
 
     def _note_refusal(self) -> None:
@@ -158,6 +197,21 @@ class Listener(Factory):
                 protocol=self._terms.protocol,
                 count=self._refused,
             )
+
+
+class _Stay:
+    """What is left of a session while its streams are joined."""
+
+    __slots__ = ("_journal", "_listener")
+
+    def __init__(self, journal: Journal, listener: Listener) -> None:
+        self._journal = journal
+        self._listener = listener
+
+    def __call__(self, totals: Totals) -> None:
+        """The joined streams have ended: tell the log, and make room."""
+        self._journal.ended(totals.closed_by, totals.from_client, totals.from_backend)
+        self._listener.left()
 
 
 class _Refusal(Protocol):
@@ -179,7 +233,7 @@ _PROCESS = os.urandom(6).hex()
 _numbers = itertools.count(1)
 
 
-def _origin(protocol: str, transport: Transport) -> Origin:
+def _origin(protocol: str, transport: Transport, is_trusted: bool = False) -> Origin:
     client, server = transport.getPeer(), transport.getHost()
     return Origin(
         session_id=f"{_PROCESS}{next(_numbers):05x}",
@@ -188,4 +242,5 @@ def _origin(protocol: str, transport: Transport) -> Origin:
         client_port=getattr(client, "port", 0),
         server_ip=getattr(server, "host", "unix"),
         server_port=getattr(server, "port", 0),
+        is_trusted=is_trusted,
     )

@@ -1,8 +1,9 @@
 """POP3 towards the backend: from its greeting to its verdict on the login.
 
 The way is chosen by what the backend's CAPA lists: AUTH with the client's own mechanism, with or
-without an initial response, else USER and PASS.  Nothing is asked before a handshake, so nothing
-that was said in the clear counts after it.  What follows the final +OK belongs to the client.
+without an initial response, else USER and PASS, else AUTH LOGIN.  Nothing is asked before a
+handshake, so nothing that was said in the clear counts after it.  What follows the final +OK
+belongs to the client.
 """
 
 from __future__ import annotations
@@ -123,23 +124,25 @@ class Pop3Client(ClientDialogue):
                 FailureKind.BACKEND_UNTRUSTED,
                 "credentials would leave without TLS: set tls, or allow_plaintext_auth",
             )
-        elif login.mechanism.encode() in self._capabilities.get(b"SASL", ()):
-            self._authenticate(login)
-        elif self._can_use_user(login):
+            return
+        mechanism = self._exchange.choose(self._offers)
+        if mechanism != login.mechanism and self._can_use_user(login):
             self._user(login)
+        elif mechanism is not None:
+            self._authenticate(mechanism)
         else:
-            self._fail(
-                FailureKind.BACKEND_INCAPABLE,
-                f"backend offers no way to log in by {login.mechanism}",
-            )
+            self._incapable(self._offers)
+
+    def _offers(self, mechanism: str) -> bool:
+        return mechanism.encode() in self._capabilities.get(b"SASL", ())
 
     def _can_use_user(self, login: Login) -> bool:
         """USER carries one name only, so it cannot log in on behalf of another."""
         is_password = login.mechanism == "PLAIN" and not login.identity.authzid
         return is_password and b"USER" in self._capabilities
 
-    def _authenticate(self, login: Login) -> None:
-        command = b"AUTH " + login.mechanism.encode()
+    def _authenticate(self, mechanism: str) -> None:
+        command = b"AUTH " + mechanism.encode()
         # RFC 5034 section 4: with the initial response the line keeps RFC 2449's limit.
         initial = self._exchange.initial(syntax.COMMAND_LINE_LIMIT - len(command) - 3)
         if initial is not None:

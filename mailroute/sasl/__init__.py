@@ -1,7 +1,7 @@
 """SASL (RFC 4422): mechanisms as small values, and the exchange that carries them.
 
 ``mechanism``  the contract: how far a mechanism must be followed to know the account
-``plain`` ``login`` ``xoauth2`` ``oauthbearer``  one mechanism each
+``plain`` ``login`` ``xoauth2`` ``oauthbearer`` ``scram``  one mechanism each
 ``exchange``   base64, "*", "=" and the bounds, for both sides of every protocol
 ``registry``   name -> mechanism
 """

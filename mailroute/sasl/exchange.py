@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 
 from mailroute.events import Login, Response
+from mailroute.sasl import plain
 from mailroute.sasl.mechanism import BadMessage, Mechanism
 
 _TELLING = 8
@@ -113,34 +115,57 @@ class ClientExchange:
     """Our side of an exchange in which we authenticate to the backend with a Login."""
 
     def __init__(self, login: Login) -> None:
+        self._mechanism = login.mechanism
         self._first = login.initial_response
-        self._sent = False
+        self._answers: list[bytes] = [] if self._first is None else [self._first]
+        """What we have to say by ourselves and have not said yet."""
+
+    def choose(self, offers: Callable[[str], bool]) -> str | None:
+        """The mechanism in which this login can be said to a backend, None if there is none.
+
+        A name and a password can be said in AUTH LOGIN as well, which has no place for the name
+        of somebody to act for.
+        """
+        if offers(self._mechanism):
+            return None if self.is_downgraded(offers) else self._mechanism
+        if self._mechanism == "PLAIN" and self._first is not None and offers("LOGIN"):
+            credentials = plain.decode(self._first)
+            if not credentials.identity.authzid:
+                self._answers = [credentials.identity.authcid.encode(), credentials.secret]
+                return "LOGIN"
+        return None
+
+    def is_downgraded(self, offers: Callable[[str], bool]) -> bool:
+        """Whether the backend would take this for an attack (RFC 5802 section 6, flag "y").
+
+        The client says that it could bind the channel and was not offered to; a backend that
+        does offer it has to conclude that somebody in between has left it out.
+        """
+        could_bind = self._mechanism.startswith("SCRAM-") and (self._first or b"")[:1] == b"y"
+        return could_bind and offers(self._mechanism + "-PLUS")
 
     def initial(self, room: int) -> bytes | None:
         """The initial response for the command, if there is one and it fits ``room`` octets."""
-        if self._first is None:
+        if len(self._answers) != 1:
             return None
-        argument = initial_argument(self._first)
+        argument = initial_argument(self._answers[0])
         if len(argument) > room:
             return None
-        self._sent = True
+        self._answers.clear()
         return argument
 
     def challenged(self, line: bytes) -> bytes | None:
         """Take the base64 text of a challenge.
 
-        Returns the line that answers it when the answer is our first message, else None: then
-        the challenge is the client's to answer.
+        Returns the line that answers it where the answer is ours, else None: then the challenge
+        is the client's to answer.  Prompts differ between servers: their order is what counts.
         """
-        if self._sent or self._first is None:
-            return None
-        self._sent = True
-        return encode(self._first)
+        return encode(self._answers.pop(0)) if self._answers else None
 
     @property
     def complete(self) -> bool:
         """Whether all that we have to say by ourselves was said."""
-        return self._sent or self._first is None
+        return not self._answers
 
     def traces(self) -> list[bytes]:
         """What betrays that a text repeats our first message."""
@@ -149,3 +174,4 @@ class ClientExchange:
     def forget(self) -> None:
         """Drop the first message, and the secret in it."""
         self._first = None
+        self._answers = []

@@ -10,10 +10,9 @@ from __future__ import annotations
 from enum import Enum
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
-from mailroute.credentials import Credentials
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Login
-from mailroute.sasl import exchange, plain
+from mailroute.sasl import plain
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.smtp import syntax
 from mailroute.smtp.syntax import Reply, ReplyLine
@@ -31,15 +30,10 @@ class State(Enum):
     GREETING = "waiting for the greeting"
     EHLO = "waiting for the answer to EHLO"
     STARTTLS = "waiting for the answer to STARTTLS"
-    SASL_PROMPT = "waiting for the prompt of AUTH"
     SASL_EXCHANGE = "waiting for the answer to AUTH"
-    LOGIN_NAME = "waiting for AUTH LOGIN's prompt for the name"
-    LOGIN_PASSWORD = "waiting for AUTH LOGIN's prompt for the password"  # noqa: S105
-    LOGIN_VERDICT = "waiting for the answer to AUTH LOGIN"
 
 
 _BEFORE_LOGIN = frozenset({State.GREETING, State.EHLO, State.STARTTLS})
-_LOGIN_COMPLETE = frozenset({State.SASL_EXCHANGE, State.LOGIN_VERDICT})
 
 
 class SmtpClient(ClientDialogue):
@@ -88,8 +82,8 @@ class SmtpClient(ClientDialogue):
         elif self._state is State.STARTTLS:
             self._tls_answered(reply)
         elif reply.code == 334 and len(reply.texts) == 1:
-            self._prompted(reply.texts[0].strip(b" "))
-        elif reply.code == 235 and self._state in _LOGIN_COMPLETE:
+            self._challenged(reply.texts[0].strip(b" "))
+        elif reply.code == 235 and self._exchange.complete:
             self._accept(Accepted(reply.lines))
         else:
             self._refused(reply)
@@ -138,43 +132,23 @@ class SmtpClient(ClientDialogue):
     def _log_in(self, mechanisms: frozenset[str]) -> None:
         login = self._require_login()
         try:
-            credentials = _credentials(login)
+            if login.mechanism == "PLAIN":
+                plain.decode(login.initial_response or b"")
+            mechanism = self._exchange.choose(mechanisms.__contains__)
         except BadMessage as bad:
             self._fail(FailureKind.NAME_UNUSABLE, f"credentials cannot be sent: {bad}")
             return
-        if login.mechanism in mechanisms:
-            self._authenticate(login)
-        elif credentials and not credentials.identity.authzid and "LOGIN" in mechanisms:
-            # LOGIN carries one name only, so it cannot log in on behalf of another.
-            self._command(State.LOGIN_NAME, b"AUTH LOGIN")
+        if mechanism is None:
+            self._incapable(mechanisms.__contains__)
         else:
-            self._fail(
-                FailureKind.BACKEND_INCAPABLE,
-                f"backend offers no way to log in by {login.mechanism}",
-            )
+            self._authenticate(mechanism)
 
-    def _authenticate(self, login: Login) -> None:
-        command = b"AUTH " + login.mechanism.encode()
+    def _authenticate(self, mechanism: str) -> None:
+        command = b"AUTH " + mechanism.encode()
         initial = self._exchange.initial(COMMAND_OCTETS - len(command) - len(b" \r\n"))
-        if initial is None:
-            self._command(State.SASL_PROMPT, command)
-        else:
-            self._command(State.SASL_EXCHANGE, command + b" " + initial)
-
-    def _prompted(self, text: bytes) -> None:
-        """AUTH LOGIN's two prompts differ between servers: their order is what counts."""
-        credentials = _credentials(self._require_login())
-        if self._state in (State.SASL_PROMPT, State.SASL_EXCHANGE):
-            self._state = State.SASL_EXCHANGE
-            self._challenged(text)
-        elif self._state is State.LOGIN_NAME and credentials:
-            self._state = State.LOGIN_PASSWORD
-            self._write_response(exchange.encode(credentials.identity.authcid.encode()))
-        elif self._state is State.LOGIN_PASSWORD and credentials:
-            self._state = State.LOGIN_VERDICT
-            self._write_response(exchange.encode(credentials.secret))
-        else:
-            self._misbehaved("a third prompt of AUTH LOGIN")
+        if initial is not None:
+            command += b" " + initial
+        self._command(State.SASL_EXCHANGE, command)
 
     def _refused(self, reply: Reply) -> None:
         if reply.code < 400:
@@ -209,8 +183,3 @@ class SmtpClient(ClientDialogue):
 
     def _forget(self) -> None:
         self._introduce()
-
-
-def _credentials(login: Login) -> Credentials | None:
-    """Name and password of a PLAIN login, None for other mechanisms; raises BadMessage."""
-    return plain.decode(login.initial_response or b"") if login.mechanism == "PLAIN" else None

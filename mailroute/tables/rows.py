@@ -9,7 +9,9 @@ from math import isfinite
 from mailroute.errors import LookupFailed
 from mailroute.tables.contract import Row
 
-RECOGNISED = frozenset({"host", "port", "tls", "tls_name", "username", "state", "reason", "ttl"})
+RECOGNISED = frozenset(
+    {"host", "port", "tls", "tls_name", "username", "state", "reason", "ttl", "forwarding"}
+)
 """The columns beside the first that mean something; what they mean is the router's business."""
 
 _WHOLE_BOUND = 10**15

@@ -36,7 +36,10 @@ MODULE = "mailroute.worker"
 CHECK_WORD = "check"
 CHECK_SECONDS = 60.0
 _WORDS_LIMIT = 4096
-_NOT_FOR_CHILDREN = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET")
+_NOT_FOR_CHILDREN = (
+    *("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"),
+    *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),
+)
 
 _log = Logger(namespace="mailroute.workers")
 

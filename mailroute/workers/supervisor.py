@@ -119,6 +119,8 @@ class Supervisor(Service):
         """Changes that were asked for while one was under way: whether for new code."""
         self._is_changing = False
         self._is_bound = False
+        self.announce: Callable[[str], object] = lambda state: None
+        """Tells the service manager: ready, reloading, stopping."""
 
     @property
     def addresses(self) -> list[object]:
@@ -142,7 +144,13 @@ class Supervisor(Service):
     def _begin(self) -> None:
         if self.running:
             self._present.serve()
-            Deferred.fromCoroutine(self._present.start())
+            Deferred.fromCoroutine(self._open())
+
+    async def _open(self) -> None:
+        await self._present.start()
+        # One that serves is enough: the others are tried for again and again.
+        if self.running and any(seat.is_ready for seat in self._present.seats):
+            self.announce("ready")
 
     def reload(self) -> None:
         """SIGHUP: new workers where the configuration has changed, else renewed ones."""
@@ -182,6 +190,7 @@ class Supervisor(Service):
     def stopService(self) -> Deferred[None]:
         """See ``stop``."""
         super().stopService()
+        self.announce("stopping")
         return Deferred.fromCoroutine(self.stop())
 
     # -- change --------------------------------------------------------------------------
@@ -196,6 +205,7 @@ class Supervisor(Service):
             changing.addErrback(lambda caught: _log.failure("a change failed", failure=caught))
 
     async def _fulfil(self) -> None:
+        self.announce("reloading")
         try:
             while self._wishes:
                 # Many wishes before we look at the configuration are one.
@@ -208,6 +218,8 @@ class Supervisor(Service):
                     _log.error("not reloaded: the old configuration is served on")
         finally:
             self._is_changing = False
+            if self.running:
+                self.announce("ready")
 
     async def _change(self, is_for_code: bool) -> None:
         self.rotate_log()

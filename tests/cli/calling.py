@@ -6,10 +6,12 @@ import io
 import json
 import os
 import sys
+from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
 from mailroute.cli import running
 from mailroute.cli.main import main
@@ -29,7 +31,7 @@ class CallingCase(ConfigurationCase):
         super().setUp()
         self.write("routes", "alice east\n")
         self.reactor = MemoryReactorClock()
-        self.patch(running, "log_errors", lambda: None)
+        self.patch(running, "tell_log", lambda: None)
         self.patch(running, "run", self._work)
 
     def configure(self, **sections: str) -> str:
@@ -57,8 +59,19 @@ class CallingCase(ConfigurationCase):
         return [json.loads(line) for line in self.stdout.splitlines()]
 
     def _work(self, work: Any, reactor: object) -> Any:
-        """Nothing that is tested here waits."""
-        return self.successResultOf(Deferred.fromCoroutine(work(self.reactor)))
+        """See ``running.run``."""
+        return finished(work(self.reactor))
+
+
+def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns or raises; nothing that is tested so may wait."""
+    results: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addBoth(results.append)
+    if not results:
+        raise AssertionError("it waits")
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]
 
 
 def _stream(text: str = "") -> io.TextIOWrapper:

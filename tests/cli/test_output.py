@@ -32,6 +32,11 @@ class OutputTests(SynchronousTestCase):
         Output(as_json=False).put({}, text)
         self.assertEqual(self.stdout.getvalue(), text.replace("\x1b", "\\x1b") + "\n")
 
+    def test_cells(self) -> None:
+        """A line for cut: tabs stand between cells alone."""
+        Output(as_json=False).put({}, ("a\tb", "c\nd", 5))
+        self.assertEqual(self.stdout.getvalue(), "a\\tb\tc\\nd\t5\n")
+
     def test_nothing_for_people(self) -> None:
         """Some results are for programs only."""
         Output(as_json=False).put({"a": 1})

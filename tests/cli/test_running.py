@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.cli.running import run
+from mailroute.cli.running import run, tell
 
 
 class RunningTests(SynchronousTestCase):
@@ -76,3 +79,16 @@ class RunningTests(SynchronousTestCase):
             with self.assertRaises(SystemExit) as caught:
                 run(work, EPollReactor())
             self.assertEqual((caught.exception.code, undone), (128 + number, [True]))
+
+
+class LogTests(SynchronousTestCase):
+    """What the rooms log while a command runs."""
+
+    def test_warnings(self) -> None:
+        """Warnings are told, in a line and without what steers a terminal; news are not."""
+        stream = io.StringIO()
+        self.patch(sys, "stderr", stream)
+        log = Logger(namespace="mailroute.tables", observer=tell)  # type: ignore[arg-type]
+        log.info("news")
+        log.warn("columns are ignored: {name}", name="\x1b[2J")
+        self.assertEqual(stream.getvalue(), "mailroute: warn: columns are ignored: \\x1b[2J\n")

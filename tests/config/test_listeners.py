@@ -66,17 +66,30 @@ class ListenerTests(ConfigurationCase):
 
     def test_later(self) -> None:
         """Protocols and keys that are to come are named so."""
-        for protocol in ("managesieve", "smtp", "lmtp"):
+        for protocol in ("smtp", "lmtp"):
             self.complains(
                 "listener.imap.protocol",
                 "not supported yet",
                 listener=IMAP.replace('"imap"', f'"{protocol}"'),
             )
-        self.complains(
-            "listener.imap.proxy_protocol",
-            "not supported yet",
-            listener=IMAP + 'proxy_protocol = "required"\n',
-        )
+
+    def test_proxies(self) -> None:
+        """Networks in their canonical form; an address is a network of its own."""
+        trusted = 'proxy_trusted = ["192.0.2.0/24", "2001:DB8::/32", "198.51.100.7"]\n'
+        for mode in ("off", "optional", "required"):
+            text = IMAP + f'proxy_protocol = "{mode}"\n' + trusted
+            (listener,) = self.read_sections(listener=text).listeners
+            self.assertEqual(listener.proxy_protocol, mode)
+            self.assertEqual(
+                listener.proxy_trusted, ("192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32")
+            )
+
+    def test_proxies_are_named(self) -> None:
+        """Without a list anybody could say who he is."""
+        for mode in ("optional", "required"):
+            for trusted in ("", "proxy_trusted = []\n"):
+                text = IMAP + f'proxy_protocol = "{mode}"\n' + trusted
+                self.complains("listener.imap.proxy_trusted", "name the networks", listener=text)
 
     def test_bad_values(self) -> None:
         """A wrong word, a wrong address and a time that ends at once."""

@@ -118,6 +118,15 @@ class ValueTests(SynchronousTestCase):
         self.refuses(values.host, "fe80::1%a b", "fe80::1%a\nb", "fe80::1%", "::::", "1.2.3.4%x")
         self.refuses(values.host, "imap://a", "a" * 300, "é.example", "example.org\n", 1)
 
+    def test_network(self) -> None:
+        """In its canonical form; one with host bits is told what it may mean."""
+        self.takes(values.network, "192.0.2.0/24", "192.0.2.0/24")
+        self.takes(values.network, "192.0.2.7", "192.0.2.7/32")
+        self.takes(values.network, "2001:DB8:0::/48", "2001:db8::/48")
+        self.refuses(values.network, "192.0.2.7/24", "proxy.example.org", "", "10.0.0.0/33", 1)
+        error = self.assertRaises(ValueError, values.network, "192.0.2.7/24", HERE)
+        self.assertIn("did you mean '192.0.2.0/24'?", str(error))
+
     def test_bind(self) -> None:
         """All four forms; addresses in their canonical form."""
         self.takes(values.bind, "0.0.0.0:143", Bind("tcp", "0.0.0.0", 143))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
+from mailroute.credentials import Identity
 from mailroute.errors import FailureKind
 from mailroute.events import Accepted, Event, Login, Rejected, StartTLS
 from mailroute.imap.client import INITIAL_RESPONSE_ROOM, ImapClient
@@ -239,6 +240,39 @@ class WayTests(Case):
         """A token cannot become a password, nor a name to act for be left out."""
         for login in (oauthbearer("alice"), password("master", b"x", "alice")):
             self.check(LOGIN_READY + "= Rejected backend-incapable\n", login)
+
+    def test_translated_to_auth_login(self) -> None:
+        """Where neither PLAIN nor LOGIN is there, AUTH=LOGIN carries name and password."""
+        self.check(
+            """
+            S: * OK [CAPABILITY IMAP4rev1 SASL-IR LOGINDISABLED AUTH=LOGIN] x
+            C: mr1 AUTHENTICATE LOGIN
+            S: + VXNlcm5hbWU6
+            C: YWxpY2U=
+            S: + UGFzc3dvcmQ6
+            C: c2VjcmV0
+            """
+            + DONE
+            + ACCEPTED
+        )
+
+    def test_command_goes_before_auth_login(self) -> None:
+        """The LOGIN command says the same in one line."""
+        self.check(
+            "S: * OK [CAPABILITY IMAP4rev1 AUTH=LOGIN] x\n"
+            + 'C: mr1 LOGIN "alice" "secret"\n'
+            + DONE
+            + ACCEPTED
+        )
+
+    def test_channel_binding(self) -> None:
+        """A client that could bind the channel would take a backend's -PLUS for an attack."""
+        login = Login(Identity("alice"), "SCRAM-SHA-1", b"y,,n=alice,r=x")
+        ready = b"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-1-PLUS] x\r\n"
+        verdict = self.talk(ready, login=login)[-1]
+        assert isinstance(verdict, Rejected)
+        self.assertIs(verdict.failure.kind, FailureKind.BACKEND_INCAPABLE)
+        self.assertIn("SCRAM-SHA-1-PLUS", verdict.failure.reason)
 
     def test_acting_for_another(self) -> None:
         """PLAIN carries both names."""

@@ -85,9 +85,10 @@ class Daemon:
         options: Sequence[str] = (),
         of_mailroute: Sequence[str] = ("--config", "mailroute.toml"),
         environment: Mapping[str, str] | None = None,
+        code: str = _TWISTD,
     ) -> None:
         """Run ``twistd [options] mailroute [of_mailroute]``; what it prints goes to a file."""
-        command = ["-c", _TWISTD, *options, "--pidfile=pid", "--logfile=log"]
+        command = ["-c", code, *options, "--pidfile=pid", "--logfile=log"]
         numbers = [each.fileno() for each in self.passed.values()]
         environment = dict(environment or {})
         if self.passed:

@@ -55,6 +55,10 @@ class Settings:
     mapping: str = ""
     server: Mapping[str, object] = field(default_factory=dict)
     cleartext_logins: bool = True
+    capabilities: Mapping[str, object] = field(default_factory=dict)
+    """Of every protocol."""
+    extra: str = ""
+    """Text behind everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +225,9 @@ class Proxy:
             parts.append(table(f"listener.{protocol}-{mode}", listener))
         for protocol in PROTOCOLS:
             allowed = {"allow_plain_auth_without_tls": settings.cleartext_logins}
-            parts.append(table(f"capabilities.{protocol}", allowed))
+            parts.append(table(f"capabilities.{protocol}", {**allowed, **settings.capabilities}))
         parts += map(_destination, settings.destinations)
-        return "\n".join(parts)
+        return "\n".join([*parts, settings.extra])
 
 
 def table(name: str, pairs: Mapping[str, object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import socket
 import tempfile
@@ -158,20 +157,6 @@ class SystemdTests(SocketCase):
             bound.close()
         self.keep(passed_by_systemd("imap", self.environment))
 
-    def test_start_environment(self) -> None:
-        """What was there at the start, whoever has taken something out of ``os.environ`` since."""
-        name = next(name for name in sockets.start_environment() if name in os.environ)
-        value = os.environ[name]
-        self.addCleanup(os.environ.__setitem__, name, value)
-        del os.environ[name]
-        self.assertIn(name, sockets.start_environment())
-        self.patch(builtins, "open", self.refuse)
-        self.assertEqual(sockets.start_environment(), {})
-
-    def refuse(self, *place: object) -> None:
-        """As the kernel does after setuid."""
-        raise PermissionError(13, "Permission denied")
-
     def test_not_passed(self) -> None:
         """Unknown names, another process' sockets, and none at all."""
         for changes in (
@@ -185,3 +170,17 @@ class SystemdTests(SocketCase):
             self.assertIn("systemd passed no socket named imap", str(caught.exception))
         with self.assertRaises(OSError):
             passed_by_systemd("imap", {})
+
+    def test_after_twisted(self) -> None:
+        """Twisted's plugins take number and process away; the names are what is left."""
+        bound = passed_by_systemd("imaps", {"LISTEN_FDNAMES": "imap:imaps"})
+        self.assertEqual(self.keep(bound).getsockname(), self.passed[1].getsockname())
+
+    def test_no_listener(self) -> None:
+        """A descriptor that is no listening socket was not passed by systemd."""
+        there = sockets._FIRST_PASSED_DESCRIPTOR
+        with socket.socket() as silent, open(os.devnull) as nothing:
+            for other in (silent.fileno(), nothing.fileno()):
+                os.dup2(other, there)
+                with self.assertRaises(OSError):
+                    passed_by_systemd("imap", self.environment)

@@ -112,6 +112,25 @@ class WayTests(SynchronousTestCase):
                 trailing=b"+OK 2 320\r\n",
             )
 
+    def test_translated_to_auth_login(self) -> None:
+        """AUTH LOGIN carries name and password where there is neither PLAIN nor USER."""
+        self.check(
+            password("alice", b"secret"),
+            HELLO
+            + """
+            S: +OK
+            S: SASL LOGIN
+            S: .
+            C: AUTH LOGIN
+            S: + VXNlcm5hbWU6
+            C: YWxpY2U=
+            S: + UGFzc3dvcmQ6
+            C: c2VjcmV0
+            S: +OK in
+            = Accepted in
+            """,
+        )
+
     def test_stls(self) -> None:
         """RFC 2595 section 4: STLS comes first, and CAPA is asked behind the handshake only."""
         assert_transcript(

@@ -152,6 +152,47 @@ class ClientExchangeTests(SynchronousTestCase):
         self.assertIsNone(exchange.challenged(b""))
         self.assertTrue(exchange.complete)
 
+    def test_own_mechanism(self) -> None:
+        """What the client speaks goes first, whatever else the backend offers."""
+        self.assertEqual(self.exchange.choose({"PLAIN", "LOGIN"}.__contains__), "PLAIN")
+        self.assertEqual(self.exchange.initial(100), ENCODED)
+
+    def test_translation(self) -> None:
+        """Name and password are said in two answers where the backend has LOGIN alone."""
+        self.assertEqual(self.exchange.choose({"LOGIN", "X"}.__contains__), "LOGIN")
+        self.assertIsNone(self.exchange.initial(100))
+        self.assertEqual(self.exchange.challenged(b"whatever"), encode(b"tim"))
+        self.assertFalse(self.exchange.complete)
+        self.assertEqual(self.exchange.challenged(b"it is called"), encode(b"tanstaaftanstaaf"))
+        self.assertTrue(self.exchange.complete)
+        self.assertIsNone(self.exchange.challenged(b"a third prompt"))
+        self.exchange.forget()
+        self.assertNotIn("tanstaaf", repr(vars(self.exchange)))
+
+    def test_no_translation(self) -> None:
+        """LOGIN has no place for a second name, and other mechanisms hold no password."""
+        master = b"alice\0tim\0tanstaaftanstaaf"
+        for login in (
+            Login(Identity("tim", "alice"), "PLAIN", master),
+            Login(Identity("tim"), "XOAUTH2", b"user=tim\x01auth=Bearer x\x01\x01"),
+            Login(Identity("tim"), "SCRAM-SHA-1", b"n,,n=tim,r=x"),
+        ):
+            self.assertIsNone(ClientExchange(login).choose({"LOGIN"}.__contains__))
+            self.assertIsNone(ClientExchange(login).choose(frozenset[str]().__contains__))
+
+    def test_downgrade(self) -> None:
+        """RFC 5802 section 6: "y" fails at a backend that does offer channel binding."""
+        offered = {"SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}
+        for flag, plus, way in (
+            (b"y", True, None),
+            (b"n", True, "SCRAM-SHA-1"),
+            (b"y", False, "SCRAM-SHA-1"),
+        ):
+            login = Login(Identity("tim"), "SCRAM-SHA-1", flag + b",,n=tim,r=x")
+            offers = (offered if plus else {"SCRAM-SHA-1"}).__contains__
+            self.assertEqual(ClientExchange(login).choose(offers), way)
+            self.assertEqual(ClientExchange(login).is_downgraded(offers), way is None)
+
     def test_forget(self) -> None:
         """The secret is dropped with the verdict."""
         self.exchange.forget()

@@ -19,6 +19,7 @@ from mailroute.imap import replies
 from mailroute.imap.client import ImapClient
 from mailroute.imap.server import Greeting, ImapServer
 from mailroute.net.connector import Connector, Limits
+from mailroute.net.header_peer import Proxies
 from mailroute.net.listener import Listener, Room, Terms
 from mailroute.net.splice import Splicer
 from mailroute.net.stream import Stream
@@ -65,6 +66,7 @@ class Settings:
     max_connections: int = 10
     max_attempts: int = 3
     policy: RoutingPolicy = POLICY
+    proxies: Proxies | None = None
 
 
 class World:
@@ -135,6 +137,7 @@ class World:
             full=replies.FULL,
             max_connections=self.settings.max_connections,
             preauth_seconds=PREAUTH_SECONDS,
+            proxies=self.settings.proxies,
         )
 
     def _surroundings(self) -> Surroundings:

@@ -66,6 +66,7 @@ class LauncherCase(SynchronousTestCase):
         self.tally = os.open(os.devnull, os.O_RDONLY)
         self.addCleanup(os.close, self.tally)
         environment = {"PATH": "/bin", "LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "x"}
+        environment |= {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "9"}
         self.launcher = Launcher(self.reactor, environment, self.tally, lambda: self.log)
         self.sockets = [socket.socket() for _ in range(3)]
         for each in self.sockets:
