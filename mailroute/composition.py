@@ -213,7 +213,10 @@ def server_dialogue_maker(
     """What makes the dialogue of each connection to this listener."""
     capabilities = configuration.capabilities[listener.protocol]
     looks = Appearance(
-        configuration.server.hostname, capabilities.banner, capabilities.advertise or None
+        configuration.server.hostname,
+        capabilities.banner,
+        capabilities.advertise or None,
+        capabilities.implementation,
     )
     policy = Policy(
         mechanisms=mechanisms(name.upper() for name in capabilities.sasl),

@@ -1,52 +1,41 @@
-"""The console script as an administrator runs it: a process of its own."""
+"""The console script as a process of its own."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from tests.integration.postmap import Ended
 
 SECONDS = 120
-REPOSITORY = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "mailroute.cli")
+_REPOSITORY = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended, and what it printed."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-    def data(self) -> Any:
-        """The one line of JSON that was printed."""
-        return json.loads(self.stdout)
-
-    def __str__(self) -> str:
-        return f"status {self.status}\n{self.stdout}\n{self.stderr}"
+def command(*arguments: str) -> list[str]:
+    """The command line."""
+    return [sys.executable, "-m", "mailroute.cli", *arguments]
 
 
-def environment() -> dict[str, str]:
-    """Where the package is; nothing of the caller's own settings."""
-    kept = {name: value for name, value in os.environ.items() if name != "MAILROUTE_CONFIG"}
-    return {**kept, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables: our sources, wherever it is started."""
+    return {**os.environ, "PYTHONPATH": str(_REPOSITORY), **(more or {})}
 
 
-def console(*arguments: str, stdin: str = "", folder: str = "/") -> Said:
-    """Run the console script to its end."""
+def mailroute(*arguments: str, stdin: str = "", more: Mapping[str, str] | None = None) -> Ended:
+    """Run it to its end."""
     done = subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environment(),
-        input=stdin,
+        command(*arguments),
+        input=stdin.encode("utf-8", "surrogateescape"),
         capture_output=True,
-        text=True,
         timeout=SECONDS,
+        env=environment(more),
         check=False,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")

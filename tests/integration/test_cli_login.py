@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pty
 import select
@@ -16,7 +17,8 @@ from twisted.trial.unittest import TestCase
 from mailroute.cli.redaction import WITHHELD
 from tests.integration import servers
 from tests.integration.certificates import Authority
-from tests.integration.console import COMMAND, SECONDS, Said, console, environment
+from tests.integration.console import SECONDS, command, environment, mailroute
+from tests.integration.postmap import Ended
 from tests.integration.proxy import Destination, Proxy, Settings
 from tests.support.ports import free_ports
 
@@ -43,12 +45,12 @@ class LoginTestCase(TestCase):
         self.addCleanup(proxy.remove)
         return proxy
 
-    def log_in(self, proxy: Proxy, user: str, secret: str, *options: str) -> Said:
+    def log_in(self, proxy: Proxy, user: str, secret: str, *options: str) -> Ended:
         """Run the command with a password file; the password is in nothing that it prints."""
         file = self.folder / "password"
         file.write_text(secret + "\n", encoding="utf-8")
         given = ["--config", str(proxy.configuration), "login-test", user]
-        said = console(*given, "--password-file", str(file), *options)
+        said = mailroute(*given, "--password-file", str(file), *options)
         for form in (
             secret,
             base64.b64encode(secret.encode()).decode(),
@@ -66,7 +68,7 @@ class AcceptedTests(LoginTestCase):
         proxy = self.proxy({"imap": (self.server.imaps, "implicit")})
         said = self.log_in(proxy, ALICE, "alice-secret", "--json")
         self.assertEqual(said.status, 0, said)
-        data = said.data()
+        data = json.loads(said.stdout)
         self.assertEqual((data["result"], data["protocol"]), ("accepted", "imap"))
         steps = {step["step"]: step for step in data["steps"]}
         self.assertEqual(
@@ -115,8 +117,8 @@ class RefusedTests(LoginTestCase):
         proxy = self.proxy({"imap": (self.server.imaps, "implicit")})
         said = self.log_in(proxy, ALICE, "wrong-word", "--json")
         self.assertEqual(said.status, 1, said)
-        self.assertEqual(said.data()["result"], "refused")
-        self.assertEqual(said.data()["kind"], "credentials-rejected")
+        self.assertEqual(json.loads(said.stdout)["result"], "refused")
+        self.assertEqual(json.loads(said.stdout)["kind"], "credentials-rejected")
 
     def test_unknown(self) -> None:
         """An account without a route is refused before anything is dialled."""
@@ -150,7 +152,7 @@ class RefusedTests(LoginTestCase):
         )
         said = self.log_in(proxy, ALICE, "alice-secret", "--json")
         self.assertEqual(said.status, 75, said)
-        tls = next(step for step in said.data()["steps"] if step["step"] == "tls")
+        tls = next(step for step in json.loads(said.stdout)["steps"] if step["step"] == "tls")
         self.assertEqual(tls["certificate"], "CN=east")
         self.assertIn("other.example.org", tls["refused"])
 
@@ -168,10 +170,10 @@ class PromptTests(LoginTestCase):
     def test_prompt(self) -> None:
         """It is read from the terminal, and not shown there."""
         proxy = self.proxy({"imap": (self.server.imaps, "implicit")})
-        command = [*COMMAND, "--config", str(proxy.configuration), "login-test", ALICE]
+        words = command("--config", str(proxy.configuration), "login-test", ALICE)
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execve(command[0], command, environment())  # noqa: S606
+            os.execve(words[0], words, environment())  # noqa: S606
         self.addCleanup(os.close, terminal)
         shown = _read_until(terminal, b"Password of alice@example.org: ")
         os.write(terminal, b"alice-secret\n")

@@ -41,6 +41,7 @@ GREETINGS = {
     "imap": b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n",
     "pop3": b"+OK ready\r\n",
     "submission": b"220 backend ESMTP\r\n",
+    "managesieve": b'"SASL" "PLAIN"\r\nOK "ready"\r\n',
 }
 
 
