@@ -13,7 +13,7 @@ from mailroute.config import model
 from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure
 from mailroute.events import Login
-from mailroute.net.connector import Connector, Dial, Limits
+from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
 from mailroute.net.header_peer import Headers, Proxies
 from mailroute.net.networks import Networks
 from mailroute.net.server_tls import Certificate, ServerTLS, ServerTLSSettings
@@ -22,14 +22,14 @@ from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.external import External
 from mailroute.sasl.registry import mechanisms
 from mailroute.sasl.substitution import substituted
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
-from mailroute.table_composition import make_tables, redis_settings
+from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.contract import Table
 from mailroute.tables.file import FileTable
@@ -45,20 +45,24 @@ Source = SqlTable | FileTable | TableSource
 
 
 def make_source(
-    configuration: model.Configuration, reactor: Any, tables: NamedTables | None = None
+    configuration: model.Configuration,
+    reactor: Any,
+    tables: NamedTables | None = None,
+    wrap: Wrap = as_it_is,
 ) -> Source:
     """The mapping's table; nothing is opened yet.
 
     ``tables`` are those of ``make_tables``, whose life is then their owner's; without them a
-    mapping that is a table makes and owns them itself.  Raises ConfigurationError.
+    mapping that is a table makes and owns them itself, each in its ``wrap``.  Raises
+    ConfigurationError.
     """
     mapping = configuration.mapping
     if mapping.table is not None:
-        named = make_tables(configuration, reactor) if tables is None else tables
+        named = make_tables(configuration, reactor, wrap=wrap) if tables is None else tables
         return TableSource(named[mapping.table], named if tables is None else None)
     if mapping.redis is not None:
         settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
-        redis = RedisTable("mapping.redis", settings, reactor)
+        redis = wrap("mapping.redis", RedisTable("mapping.redis", settings, reactor))
         return TableSource(redis, redis)
     if mapping.sql is not None:
         sql_settings = SqlSettings(
@@ -109,8 +113,14 @@ def make_cache(configuration: model.Configuration, source: Table, reactor: Any) 
 
 def make_router(configuration: model.Configuration, table: CachedTable, reactor: Any) -> Router:
     """The router."""
+    policy = make_policy(configuration)
+    return Router(table, make_destinations(configuration), policy, reactor)
+
+
+def make_policy(configuration: model.Configuration) -> RoutingPolicy:
+    """The rules that the router keeps."""
     routing, mapping = configuration.routing, configuration.mapping
-    policy = RoutingPolicy(
+    return RoutingPolicy(
         default_destination=routing.default_destination,
         not_found=routing.not_found,
         undeclared=routing.undeclared,
@@ -120,7 +130,6 @@ def make_router(configuration: model.Configuration, table: CachedTable, reactor:
         extension_delimiter=routing.extension_delimiter,
         lookup_timeout_seconds=mapping.lookup_timeout_seconds,
     )
-    return Router(table, make_destinations(configuration), policy, reactor)
 
 
 def make_destinations(configuration: model.Configuration) -> Destinations:
@@ -169,13 +178,18 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     return complaints
 
 
-def make_connector(configuration: model.Configuration, dial: Dial, clock: Clock) -> Connector:
-    """What makes connections to backends."""
+def make_connector(
+    configuration: model.Configuration,
+    dial: Dial,
+    clock: Clock,
+    make_dialogue: MakeDialogue | None = None,
+) -> Connector:
+    """What makes connections to backends; ``make_dialogue``: in the place of our own."""
     server = configuration.server
     return Connector(
         clock,
         dial,
-        client_dialogue_maker(server.hostname),
+        make_dialogue or client_dialogue_maker(server.hostname),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
@@ -208,7 +222,10 @@ def server_dialogue_maker(
     """What makes the dialogue of each connection to this listener."""
     capabilities = configuration.capabilities[listener.protocol]
     looks = Appearance(
-        configuration.server.hostname, capabilities.banner, capabilities.advertise or None
+        configuration.server.hostname,
+        capabilities.banner,
+        capabilities.advertise or None,
+        capabilities.implementation,
     )
     wanted = [name.upper() for name in capabilities.sasl]
     policy = Policy(
@@ -259,6 +276,8 @@ def _destination(destination: model.Destination) -> Destination:
             tls=TLSMode(endpoint.tls),
             trust=trust,
             allow_plaintext_auth=destination.allow_plaintext_auth,
+            forwarding=Forwarding(endpoint.forwarding),
+            proxy_version=destination.proxy_version or 2,
         )
         for protocol, endpoint in destination.endpoints.items()
     }

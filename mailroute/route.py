@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mailroute.credentials import Supplied
+from mailroute.events import TLSInfo
 
 
 class TLSMode(Enum):
@@ -19,6 +20,16 @@ class TLSMode(Enum):
     def strength(self) -> int:
         """Orders the modes, so that a row can strengthen one but never weaken it."""
         return (TLSMode.PLAIN, TLSMode.STARTTLS, TLSMode.IMPLICIT).index(self)
+
+
+class Forwarding(Enum):
+    """How a backend is told who the client is; the values are the configuration's words."""
+
+    NONE = "none"
+    PROXY = "proxy"
+    """A PROXY header before everything else."""
+    XCLIENT = "xclient"
+    """The protocol's own way, where the backend offers it: XCLIENT, or ID in IMAP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,9 @@ class Backend:
     trust: Trust = Trust()
     allow_plaintext_auth: bool = False
     """Whether credentials may leave without TLS."""
+    forwarding: Forwarding = Forwarding.NONE
+    proxy_version: int = 2
+    """1 or 2: of the PROXY header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +91,5 @@ class Origin:
     sni: str = ""
     is_trusted: bool = False
     """Whether the connection comes from a proxy whose word about its clients is believed."""
+    tls: TLSInfo | None = None
+    """How the client's connection is encrypted; told only to backends that are told anything."""

@@ -19,7 +19,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from mailroute.credentials import Identity, Supplied
 from mailroute.destinations import Destination, is_host, redirected
 from mailroute.errors import Failure, FailureKind, LookupFailed
-from mailroute.route import Origin, Route, TLSMode
+from mailroute.route import Forwarding, Origin, Route, TLSMode
 from mailroute.tables.contract import Key, Row, Table
 
 NAME_LIMIT_OCTETS = 512
@@ -109,7 +109,11 @@ def mailbox_owner(name: str, separators: tuple[str, ...]) -> str:
 
 
 class Router:
-    """Finds routes.  ``destinations`` are those of the configuration, by name."""
+    """Finds routes.  ``destinations`` are those of the configuration, by name.
+
+    Every step is a method of its own: whoever explains a route derives from this class and tells
+    what each step was given and has returned.
+    """
 
     def __init__(
         self,
@@ -262,6 +266,8 @@ def _adapted(key: Key, row: Row, destination: Destination) -> Route:
         backend = replace(backend, port=int(port))
     if mode := columns.get("tls"):
         backend = replace(backend, tls=_strengthened(key, mode, backend.tls))
+    if word := columns.get("forwarding"):
+        backend = replace(backend, forwarding=_forwarding(key, word))
     if destination.allow_row_tls_name and (name := columns.get("tls_name")):
         if not is_host(name):
             raise _unroutable(key, f"the row's tls_name {name!r} is no host name or address")
@@ -305,6 +311,13 @@ def _strengthened(key: Key, word: str, configured: TLSMode) -> TLSMode:
             key, f"the row's tls {word!r} is weaker than the configured {configured.value!r}"
         )
     return modes[word]
+
+
+def _forwarding(key: Key, word: str) -> Forwarding:
+    known = {forwarding.value: forwarding for forwarding in Forwarding}
+    if word not in known:
+        raise _unroutable(key, f"the row's forwarding {word!r} is none of {_listed(known)}")
+    return known[word]
 
 
 def _fault_of_name(name: str) -> str | None:

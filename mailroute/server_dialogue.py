@@ -186,8 +186,13 @@ class ServerDialogue(Dialogue):
         line = self._take_line(SASL_LINE_LIMIT)
         if line is None:
             return False
+        self._exchange_text(running, line)
+        return True
+
+    def _exchange_text(self, running: exchange.ServerExchange, text: bytes) -> None:
+        """Take the base64 text of a response, out of whatever the protocol puts around it."""
         try:
-            self._continue_exchange(running.receive(line))
+            self._continue_exchange(running.receive(text))
         except exchange.Cancelled:
             self._exchange = None
             self._write_sasl_cancelled()
@@ -196,7 +201,6 @@ class ServerDialogue(Dialogue):
             self._malformed_response(running, str(bad))
         except NotAllowed as wrong:
             self._refuse_identity(str(wrong))
-        return True
 
     def _refuse_identity(self, reason: str) -> None:
         """What the client has proved does not give it this account: an attempt like another."""

@@ -42,6 +42,7 @@ ROOMS = {
     # A listener gives birth to sessions; everything else that it needs is injected.
     "net": Room(6, DIALOGUES | {"events", "route", "errors", "session", "journal"}, ANY),
     **dict.fromkeys(("manage", "workers"), Room(7, VALUES | {"journal"}, ANY)),
+    "systemd": Room(7, frozenset(), ANY),
     **dict.fromkeys(
         (
             "tap",
@@ -53,6 +54,8 @@ ROOMS = {
             "mapping_composition",
             "observers",
             "privileges",
+            "announced",
+            "signals",
             "demo",
         ),
         _TOP,
@@ -70,6 +73,7 @@ TWISTED_TABLES = frozenset(
         "blocking",
         "cached",
         "colon_file",
+        "crew",
         "deadline",
         "mysql",
         "named",

@@ -18,7 +18,7 @@ from mailroute.events import Login
 from mailroute.net.connector import Limits
 from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
@@ -187,6 +187,19 @@ class RouteTests(CompositionCase):
             ),
         )
 
+    def test_forwarding(self) -> None:
+        """How the client's address is told, of each protocol's endpoint; version 2 unless said."""
+        text = SECTIONS["destination"] + 'forwarding = "xclient"\n'
+        backend = self.route("alice", destination=text).backend
+        self.assertEqual((backend.forwarding, backend.proxy_version), (Forwarding.XCLIENT, 2))
+        for word, version in (("true", 2), ('"v1"', 1)):
+            host = 'host = "east.example.org"\n'
+            text = SECTIONS["destination"].replace(host, f"{host}proxy_protocol = {word}\n")
+            backend = self.route("alice", destination=text).backend
+            self.assertEqual(
+                (backend.forwarding, backend.proxy_version), (Forwarding.PROXY, version)
+            )
+
     def test_policy(self) -> None:
         """The rules of ``[routing]`` hold."""
         error = self.assertRaises(Failure, self.route, "bob")
@@ -314,6 +327,20 @@ class DialogueTests(CompositionCase):
         )
         secure = composition.server_dialogue_maker(implicit, implicit.listeners[0])
         self.assertIn(b" AUTH=XOAUTH2 AUTH=PLAIN] ", written(secure().start()))
+
+    def test_looks(self) -> None:
+        """Banner, extensions and the software's name as the operator says."""
+        configuration = self.configured(
+            listener='[listener.s]\nprotocol = "managesieve"\nbind = ["[::1]:4190"]\n'
+            'tls = "implicit"\n',
+            capabilities='[capabilities.managesieve]\nsieve = ["fileinto", "x"]\n'
+            'implementation = "Ours 1"\nbanner = "Hi"\n',
+        )
+        make = composition.server_dialogue_maker(configuration, configuration.listeners[0])
+        greeting = written(make().start())
+        self.assertIn(b'"IMPLEMENTATION" "Ours 1"\r\n', greeting)
+        self.assertIn(b'"SIEVE" "fileinto x"\r\n', greeting)
+        self.assertTrue(greeting.endswith(b'OK "Hi"\r\n'))
 
 
 class ProxyTests(CompositionCase):

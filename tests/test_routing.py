@@ -16,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.credentials import Identity, Supplied
 from mailroute.destinations import Destination
 from mailroute.errors import Failure, FailureKind, LookupFailed
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy, mailbox_owner, normalize
 from mailroute.tables.contract import Row, Table
+from mailroute.tables.rows import RECOGNISED
 from tests.support.tables import MemoryTable, SlowTable
 
 T = TypeVar("T")
@@ -416,11 +417,16 @@ class RowTests(RouterCase):
             found = self.successResultOf(asked)
             self.assertEqual((found.login_name, found.supplied), (name, supplied))
 
+    def test_forwarding(self) -> None:
+        """The row's word replaces the destination's; the version of a header stays."""
+        for forwarding in Forwarding:
+            backend = self.adapted("east", forwarding=forwarding.value)
+            self.assertEqual(backend, replace(EAST_IMAP, forwarding=forwarding))
+        self.unroutable("forwarding", "east", forwarding="id")
+
     def test_empty_columns_say_nothing(self) -> None:
         """An empty column leaves the destination as it is."""
-        names = ("host", "port", "tls", "tls_name", "username", "state", "reason", "ttl",
-                 "password", "master_user")  # fmt: skip
-        found = self.route(Row("east", dict.fromkeys(names, "")))
+        found = self.route(Row("east", dict.fromkeys(RECOGNISED, "")))
         self.assertEqual(found, self.route(Row("east")))
 
     def test_time_to_live_is_the_cache_s(self) -> None:

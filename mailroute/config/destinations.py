@@ -77,9 +77,36 @@ _LOGIN_KEYS = (
     ),
 )
 
+FORWARDINGS = ("none", "proxy", "xclient")
+_VERSIONS = {"v1": 1, "v2": 2}
+
+
+def _proxy_version(raw: object, surroundings: Surroundings) -> int:
+    """0: no PROXY header; else its version."""
+    if isinstance(raw, bool):
+        return 2 if raw else 0
+    if isinstance(raw, str) and raw in _VERSIONS:
+        return _VERSIONS[raw]
+    raise ValueError(f'must be false, true (version 2), "v2" or "v1", not {values.shown(raw)}')
+
+
+_FORWARDING_KEYS = (
+    Key(
+        "proxy_protocol",
+        _proxy_version,
+        False,
+        'PROXY header to the backend, which must expect one: false, true (version 2), "v1".',
+        field="proxy_version",
+    ),
+    Key(
+        "forwarding",
+        values.choice(*FORWARDINGS),
+        None,
+        "How the client's address is told: none, proxy, xclient; unset: as proxy_protocol says.",
+    ),
+)
+
 _LATER_KEYS = (
-    Key("proxy_protocol", values.anything, False, "PROXY header to the backend.", built=False),
-    Key("forwarding", values.text, "none", "How the client's address is told.", built=False),
     Key("source_ips", values.anything, [], "Addresses to connect from.", built=False),
     Key("state", values.text, "active", "active, drain or down.", built=False),
     Key("max_connections", values.anything, None, "Sessions at once.", built=False),
@@ -94,6 +121,7 @@ SECTION = Section(
         *_TLS_KEYS,
         Key("hide_auth_errors", values.boolean, False, "Hide the backend's words of refusal."),
         *_LOGIN_KEYS,
+        *_FORWARDING_KEYS,
         *_LATER_KEYS,
     ),
     tables=("protocol",),
@@ -121,11 +149,16 @@ PATTERN_SECTION = replace(
 
 ENDPOINT_SECTION = Section(
     "destination.*.protocol.*",
-    "Where the backend serves one protocol: imap, pop3 or submission.",
+    "Where the backend serves one protocol: imap, pop3, submission or managesieve.",
     (
         Key("port", values.port, REQUIRED, "Port of this protocol."),
         Key("tls", values.choice(*TLS_MODES), REQUIRED, "implicit, starttls or plain."),
-        Key("forwarding", values.text, "none", "How the client's address is told.", built=False),
+        Key(
+            "forwarding",
+            values.choice(*FORWARDINGS),
+            None,
+            "How the client's address is told; unset: as the destination says.",
+        ),
     ),
 )
 
@@ -143,9 +176,11 @@ def read_destinations(raw: object, document: Document) -> dict[str, Destination]
         if settings is None:
             continue
         hosts = _hosts(settings.pop("host"), settings.pop("hosts"), table, path, document)
+        endpoints = _forwarding(settings.pop("forwarding"), settings["proxy_version"], endpoints)
         destination = Destination(name=name, hosts=hosts, endpoints=endpoints, **settings)
         _check_tls(destination, path, document)
         _check_login(destination, path, document)
+        _check_forwarding(destination, path, document)
         destinations[name] = destination
     return destinations
 
@@ -196,6 +231,26 @@ def _check_login(destination: Destination, path: KeyPath, document: Document) ->
             (*path, "allow_unchecked_passwords"),
             "nobody checks the passwords of clients where our own replaces them: "
             "whoever names an account gets its mail",
+        )
+
+
+def _forwarding(
+    word: str | None, proxy_version: int, endpoints: Mapping[str, Endpoint]
+) -> dict[str, Endpoint]:
+    """The endpoints, each with its own word or the destination's."""
+    default = word or ("proxy" if proxy_version else "none")
+    return {
+        protocol: replace(endpoint, forwarding=endpoint.forwarding or default)
+        for protocol, endpoint in endpoints.items()
+    }
+
+
+def _check_forwarding(destination: Destination, path: KeyPath, document: Document) -> None:
+    if not destination.proxy_version:
+        return
+    if not any(endpoint.forwarding == "proxy" for endpoint in destination.endpoints.values()):
+        document.warn(
+            (*path, "proxy_protocol"), "no PROXY header is sent: forwarding says otherwise"
         )
 
 

@@ -58,7 +58,7 @@ class Listener:
 
     name: str
     protocol: str
-    """imap, pop3, submission"""
+    """imap, pop3, submission, managesieve"""
     binds: tuple[Bind, ...]
     tls: str
     """implicit, starttls, plain"""
@@ -80,6 +80,8 @@ class Endpoint:
     port: int
     tls: str
     """implicit, starttls, plain"""
+    forwarding: str | None = "none"
+    """none, proxy, xclient; None only until the destination's own word is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Destination:
     password: Secret | None = None
     master_user: str | None = None
     allow_unchecked_passwords: bool = False
+    proxy_version: int = 0
+    """1 or 2: of the PROXY header; 0: nothing was said of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,10 @@ class Capabilities:
     allow_plain_auth_without_tls: bool
     banner: str | None
     advertise: tuple[str, ...]
-    """IMAP capabilities (``advertise``) or EHLO keywords (``ehlo``); empty for POP3."""
+    """IMAP capabilities (``advertise``), EHLO keywords (``ehlo``) or Sieve extensions (``sieve``);
+    empty for POP3."""
+    implementation: str | None = None
+    """What ManageSieve calls us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +220,7 @@ class Configuration:
     certificates: tuple[Certificate, ...]
     tls_protocols: TLSProtocols
     capabilities: Mapping[str, Capabilities]
-    """For each of imap, pop3 and submission."""
+    """For each of imap, pop3, submission and managesieve."""
     warnings: tuple[str, ...]
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
     """By name; what chains name is among them."""

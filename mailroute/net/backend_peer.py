@@ -31,6 +31,14 @@ class BackendPeer(Peer):
         super().__init__(tls, tls_first, clock)
         self._dialogue: ClientDialogue | None = dialogue
         self._allowance = Allowance(clock, seconds, self._out_of_time)
+        self.preamble = b""
+        """What is sent before anything else, TLS included."""
+
+    def connectionMade(self) -> None:
+        """Say what comes first, then begin."""
+        if self.preamble:
+            self.transport.write(self.preamble)
+        super().connectionMade()
 
     async def milestone(self) -> ClientMilestone:
         """The backend's challenge or its verdict."""

@@ -17,9 +17,10 @@ from mailroute.client_dialogue import ClientDialogue
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import ClientMilestone, Login, Rejected
 from mailroute.net.backend_peer import BackendPeer
+from mailroute.net.proxyheader import header_for
 from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
-from mailroute.route import Backend, Origin, Route, TLSMode
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode
 
 RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE, FailureKind.BACKEND_TIMED_OUT})
 """What another address, or the same one a moment later, may do better: before the login."""
@@ -58,6 +59,7 @@ class Connector:
         """A backend and its first milestone; raises Failure when none could be reached."""
         deadline = self._clock.seconds() + self._limits.seconds
         failures: list[Failure] = []
+        preamble = _preamble(route.backend, origin)
         for attempt in range(1 + self._limits.retries):
             if attempt and self._clock.seconds() < deadline:
                 await deferLater(cast(Any, self._clock), random.uniform(*JITTER_SECONDS))  # noqa: S311
@@ -69,7 +71,7 @@ class Connector:
                 share = left / (len(route.backend.hosts) - number)
                 dialogue = self._make_dialogue(route, login, origin)
                 try:
-                    return await self._try(route.backend, host, dialogue, share)
+                    return await self._try(route.backend, host, dialogue, share, preamble)
                 except Failure as failure:
                     if failure.kind not in RETRIABLE or dialogue.login_is_used:
                         raise
@@ -77,7 +79,12 @@ class Connector:
         raise failures[-1] if failures else Failure(FailureKind.BACKEND_TIMED_OUT, "no time left")
 
     async def _try(
-        self, backend: Backend, host: str, dialogue: ClientDialogue, seconds: float
+        self,
+        backend: Backend,
+        host: str,
+        dialogue: ClientDialogue,
+        seconds: float,
+        preamble: bytes,
     ) -> tuple[BackendPeer, ClientMilestone]:
         """One address; raises Failure when it was not reached, or lost."""
         until = self._clock.seconds() + seconds
@@ -85,9 +92,11 @@ class Connector:
         tls = None if is_plain else self.contexts.side(backend.trust, host)
 
         def make_peer() -> BackendPeer:
-            is_implicit = backend.tls is TLSMode.IMPLICIT
             left = max(until - self._clock.seconds(), 0.0)
-            return BackendPeer(dialogue, tls, is_implicit, self._clock, left)
+            comes_first = backend.tls is TLSMode.IMPLICIT
+            peer = BackendPeer(dialogue, tls, comes_first, self._clock, left)
+            peer.preamble = preamble
+            return peer
 
         peer = await self._dial(host, backend.port, make_peer, seconds)
         try:
@@ -97,9 +106,18 @@ class Connector:
             raise
         if not isinstance(milestone, Rejected):
             return peer, milestone
-        reason = f"{host}:{backend.port}: {milestone.failure.reason}"
-        failure = Failure(milestone.failure.kind, reason)
+        failure = _placed(milestone.failure, f"{host}:{backend.port}")
         if failure.kind in RETRIABLE:
             peer.abandon()
             raise failure
         return peer, Rejected(failure, milestone.words, milestone.untagged)
+
+
+def _placed(failure: Failure, place: str) -> Failure:
+    return Failure(failure.kind, f"{place}: {failure.reason}")
+
+
+def _preamble(backend: Backend, origin: Origin) -> bytes:
+    if backend.forwarding is not Forwarding.PROXY:
+        return b""
+    return header_for(origin, backend.proxy_version)

@@ -12,6 +12,9 @@ import re
 import struct
 from dataclasses import dataclass
 
+from mailroute.events import TLSInfo
+from mailroute.route import Origin
+
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 """How version 2 begins; no mail client begins so."""
 V1_LIMIT = 107
@@ -29,6 +32,15 @@ _LOCAL, _PROXY = 0x20, 0x21
 _OVER_TCP = {0x11: struct.Struct("!4s4sHH"), 0x21: struct.Struct("!16s16sHH")}
 _WITHOUT_ADDRESS = frozenset({0x00, 0x31, 0x32})
 """Unspecified, and Unix sockets: there is no address that a mail server knows."""
+
+
+_TLV_AUTHORITY, _TLV_UNIQUE_ID, _TLV_SSL = 0x02, 0x05, 0x20
+_SSL_VERSION, _SSL_CIPHER = 0x21, 0x23
+_CLIENT_USES_TLS = 0x01
+_NOT_VERIFIED = 1
+"""What stands for "without a certificate that was verified" (section 2.2.6)."""
+_UNIQUE_ID_LIMIT = 128
+_AUTHORITY_LIMIT = 255
 
 
 class BadHeader(Exception):
@@ -119,3 +131,88 @@ def _parse_v2(header: bytes) -> Parties | None:
         (str(ipaddress.ip_address(source)), source_port),
         (str(ipaddress.ip_address(destination)), destination_port),
     )
+
+
+# -- writing -------------------------------------------------------------------------------
+
+
+def header_for(origin: Origin, version: int) -> bytes:
+    """The header that tells a backend of this client; ``version``: 1 or 2.
+
+    A client at a Unix socket has no address: the header then says that there is none to tell.
+    """
+    parties = _reconciled(origin)
+    if version == 1:
+        return _build_v1(parties)
+    if parties is None:
+        return _HEAD.pack(SIGNATURE, _LOCAL, 0, 0)
+    source, destination = (ipaddress.ip_address(ip) for ip, _ in _ends(parties))
+    family = 0x11 if source.version == 4 else 0x21
+    addresses = _OVER_TCP[family].pack(
+        source.packed, destination.packed, parties.source[1], parties.destination[1]
+    )
+    content = addresses + _tlvs_of(origin)
+    return _HEAD.pack(SIGNATURE, _PROXY, family, len(content)) + content
+
+
+def _build_v1(parties: Parties | None) -> bytes:
+    if parties is None:
+        return b"PROXY UNKNOWN\r\n"
+    (source, source_port), (destination, port) = _ends(parties)
+    family = "TCP6" if ":" in source else "TCP4"
+    return f"PROXY {family} {source} {destination} {source_port} {port}\r\n".encode("ascii")
+
+
+def _ends(parties: Parties) -> tuple[tuple[str, int], tuple[str, int]]:
+    return parties.source, parties.destination
+
+
+def _reconciled(origin: Origin) -> Parties | None:
+    """Both ends in one family, as a header wants them; None where an end has no address.
+
+    IPv4 that came as a part of IPv6 is IPv4 again; of two families, IPv4 becomes a part of IPv6.
+    """
+    try:
+        source, destination = _address_of(origin.client_ip), _address_of(origin.server_ip)
+    except ValueError:
+        return None
+    if source.version != destination.version:
+        source, destination = _as_v6(source), _as_v6(destination)
+    return Parties((str(source), origin.client_port), (str(destination), origin.server_port))
+
+
+def _address_of(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Raises ValueError for what is no address."""
+    # A link-local address names its interface behind "%"; nobody else knows that name.
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _as_v6(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if address.version == 6:
+        return address
+    return ipaddress.IPv6Address(b"\0" * 10 + b"\xff\xff" + address.packed)
+
+
+def _tlvs_of(origin: Origin) -> bytes:
+    """TLS, the name in its hello, and the id under which the log has the session."""
+    tlvs = _tlv(_TLV_UNIQUE_ID, origin.session_id.encode("ascii")[:_UNIQUE_ID_LIMIT])
+    if origin.tls is not None:
+        tlvs += _tlv(_TLV_SSL, _ssl(origin.tls))
+    name = origin.sni.encode("ascii", "ignore")
+    if name and len(name) <= _AUTHORITY_LIMIT:
+        tlvs += _tlv(_TLV_AUTHORITY, name)
+    return tlvs
+
+
+def _ssl(info: TLSInfo) -> bytes:
+    parts = _tlv(_SSL_VERSION, info.version.encode("ascii", "ignore"))
+    if info.cipher:
+        parts += _tlv(_SSL_CIPHER, info.cipher.encode("ascii", "ignore"))
+    return struct.pack("!BI", _CLIENT_USES_TLS, _NOT_VERIFIED) + parts
+
+
+def _tlv(kind: int, value: bytes) -> bytes:
+    return struct.pack("!BH", kind, len(value)) + value

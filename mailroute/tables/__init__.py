@@ -36,7 +36,7 @@ Below the SQL tables:
                   connections to Redis
 ``slots``         how many lookups use a database at once
 ``deadline``      waiting that ends in time
-``blocking``      blocking drivers behind threads (SQLite, MySQL)
+``blocking``      blocking drivers behind threads (SQLite, MySQL); ``crew``: the threads
 ``postgres_pool`` connections to PostgreSQL, without threads
 ``resolving``     addresses of database servers
 """

@@ -26,8 +26,8 @@ class Reactor(Clock, Protocol):
 
     nameResolver: Any
 
-    def removeSystemEventTrigger(self, triggerID: Any) -> None:
-        """Forget what was to be called at shutdown."""
+    def callFromThread(self, callable: Callable[..., Any], *args: Any) -> None:
+        """Call in the reactor's thread; may be called in any."""
 
 
 async def in_time(deferred: defer.Deferred[T], until: float, clock: Clock) -> T:

@@ -9,7 +9,8 @@ import pymysql
 from pymysql.constants import ER
 
 from mailroute.errors import ConfigurationError, LookupFailed
-from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.blocking import BlockingPool
+from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.placeholders import Statement
 from mailroute.tables.sql_lexer import Dialect

@@ -9,7 +9,8 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from mailroute.errors import ConfigurationError, LookupFailed
-from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.blocking import BlockingPool
+from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.mysql import connection_arguments, has_ansi_quotes, refuses, usable
 from mailroute.tables.sql_lexer import Dialect

@@ -11,7 +11,7 @@ from mailroute.tables.contract import Row
 
 RECOGNISED = frozenset(
     {
-        *("host", "port", "tls", "tls_name", "username", "password", "master_user"),
+        *("host", "port", "tls", "tls_name", "forwarding", "username", "password", "master_user"),
         *("state", "reason", "ttl"),
     }
 )

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mailroute.errors import ConfigurationError, LookupFailed
-from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.blocking import BlockingPool
+from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.sql_lexer import Dialect
 from mailroute.tables.sql_table import (
@@ -24,6 +25,8 @@ from mailroute.tables.sql_table import (
 from mailroute.tables.sql_url import SqliteTarget
 
 MAX_THREADS = 2
+PATIENCE_SECONDS = 0.02
+"""A second thread is for queries that take long: it makes short ones slower."""
 
 _STEPS_BETWEEN_LOOKS = 10_000
 """After how many steps of SQLite's machine a running query looks at the clock."""
@@ -56,7 +59,9 @@ class SqliteFile:
     def driver(self, busy_seconds: float) -> Driver:
         """How the threads of a pool open it; they wait so long for a lock."""
         opened = _writable if self._writable else _opened
-        return Driver("sqlite3", self.arguments(busy_seconds), self._usable, opened)
+        return Driver(
+            "sqlite3", self.arguments(busy_seconds), self._usable, opened, PATIENCE_SECONDS
+        )
 
     def arguments(self, busy_seconds: float) -> dict[str, Any]:
         """The arguments of ``sqlite3.connect``."""

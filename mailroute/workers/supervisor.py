@@ -10,6 +10,7 @@ with their last sessions.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.logger import Logger
 
-from mailroute.errors import ConfigurationError
+from mailroute.errors import CannotListen, ConfigurationError
 from mailroute.workers.deputies import Deputies
 from mailroute.workers.places import Places
 from mailroute.workers.plan import Plan
@@ -118,6 +119,8 @@ class Supervisor(Service):
         """Changes that were asked for while one was under way: whether for new code."""
         self._is_changing = False
         self._is_bound = False
+        self.announce: Callable[[str], object] = lambda state: None
+        """Tells the service manager: ready, reloading, stopping."""
 
     @property
     def addresses(self) -> list[object]:
@@ -125,7 +128,7 @@ class Supervisor(Service):
         return self._places.addresses(self._present.edition.plan)
 
     def privilegedStartService(self) -> None:
-        """Bind every socket, all of them or none; raises OSError naming the place."""
+        """Bind every socket, all of them or none; raises CannotListen naming the place."""
         if not self._is_bound:
             self._places.reserve(self._present.edition.plan)
             self._places.listen()
@@ -141,7 +144,13 @@ class Supervisor(Service):
     def _begin(self) -> None:
         if self.running:
             self._present.serve()
-            Deferred.fromCoroutine(self._present.start())
+            Deferred.fromCoroutine(self._open())
+
+    async def _open(self) -> None:
+        await self._present.start()
+        # One that serves is enough: the others are tried for again and again.
+        if self.running and any(seat.is_ready for seat in self._present.seats):
+            self.announce("ready")
 
     def reload(self) -> None:
         """SIGHUP: new workers where the configuration has changed, else renewed ones."""
@@ -181,6 +190,7 @@ class Supervisor(Service):
     def stopService(self) -> Deferred[None]:
         """See ``stop``."""
         super().stopService()
+        self.announce("stopping")
         return Deferred.fromCoroutine(self.stop())
 
     # -- change --------------------------------------------------------------------------
@@ -195,6 +205,7 @@ class Supervisor(Service):
             changing.addErrback(lambda caught: _log.failure("a change failed", failure=caught))
 
     async def _fulfil(self) -> None:
+        self.announce("reloading")
         try:
             while self._wishes:
                 # Many wishes before we look at the configuration are one.
@@ -207,6 +218,8 @@ class Supervisor(Service):
                     _log.error("not reloaded: the old configuration is served on")
         finally:
             self._is_changing = False
+            if self.running:
+                self.announce("ready")
 
     async def _change(self, is_for_code: bool) -> None:
         self.rotate_log()
@@ -219,18 +232,24 @@ class Supervisor(Service):
             return
         try:
             self._places.reserve(plan)
-        except OSError as error:
-            raise ConfigurationError([str(error.strerror)]) from None
+        except CannotListen as error:
+            raise ConfigurationError([str(error)]) from None
         await self._succeed(Generation(Edition(text, plan), self._means))
 
     async def _renew(self) -> None:
         """What workers hold can be had anew without new workers."""
-        renewing = DeferredList([seat.renew() for seat in self._seats()])
+        seats = self._seats()
+        outcomes: Counter[str] = Counter()
+        renewing = [
+            seat.renew().addCallback(lambda told: outcomes.update([told])) for seat in seats
+        ]
         try:
-            await renewing.addTimeout(RENEWAL_SECONDS, self._means.clock)
+            await DeferredList(renewing).addTimeout(RENEWAL_SECONDS, self._means.clock)
         except TimeoutError:
             _log.warn("reload: some worker does not answer")
-        _log.info("reloaded: cache dropped, mapping file and certificates read")
+        for words, count in outcomes.items():
+            share = "" if count == len(seats) else f" ({count} of {len(seats)} workers)"
+            _log.info("reloaded: {words}{share}", words=words or "no answer", share=share)
 
     async def _succeed(self, coming: Generation) -> None:
         """Have the next generation take over, or give it up."""

@@ -120,9 +120,9 @@ class DestinationTests(ConfigurationCase):
         """HTTP is ignored, protocols to come are refused, others are unknown."""
         place = "destination.east.protocol"
         self.complains(
-            f"{place}.managesieve",
+            f"{place}.lmtp",
             "not supported yet",
-            destination=f"{EAST}[{place}.managesieve]\n",
+            destination=f"{EAST}[{place}.lmtp]\n",
         )
         self.complains(
             f"{place}.imaps", f"did you mean {place}.imap?", destination=f"{EAST}[{place}.imaps]\n"
@@ -136,9 +136,6 @@ class DestinationTests(ConfigurationCase):
     def test_later(self) -> None:
         """What would change a session, but is not built, is refused."""
         for text in (
-            "proxy_protocol = true",
-            'proxy_protocol = "v1"',
-            'forwarding = "xclient"',
             'source_ips = ["127.0.0.1"]',
             'state = "drain"',
         ):
@@ -165,6 +162,38 @@ class DestinationTests(ConfigurationCase):
         text = 'password = "x"\nallow_unchecked_passwords = true\n'
         warnings = self.read_sections(destination=HEAD + text + IMAP).warnings
         self.assertIn("allow_unchecked_passwords: nobody checks the passwords", warnings[0])
+
+    def forwarding(self, keys: str, protocol_keys: str = "") -> tuple[str | None, int]:
+        found = (
+            self.east(keys + "\n")
+            if not protocol_keys
+            else self.read_sections(
+                destination=f"{HEAD}{keys}\n{IMAP}{protocol_keys}\n"
+            ).destinations["east"]
+        )
+        return found.endpoints["imap"].forwarding, found.proxy_version
+
+    def test_forwarding(self) -> None:
+        """A PROXY header only where it is asked for; a protocol's own word goes first."""
+        self.assertEqual(self.forwarding(""), ("none", 0))
+        for text, version in (("true", 2), ('"v2"', 2), ('"v1"', 1)):
+            self.assertEqual(self.forwarding(f"proxy_protocol = {text}"), ("proxy", version))
+        self.assertEqual(self.forwarding('forwarding = "proxy"'), ("proxy", 0))
+        self.assertEqual(self.forwarding('forwarding = "xclient"'), ("xclient", 0))
+        self.assertEqual(
+            self.forwarding('forwarding = "xclient"', 'forwarding = "none"'), ("none", 0)
+        )
+        for text in ('proxy_protocol = "v3"', "proxy_protocol = 2", 'forwarding = "id"'):
+            key = text.partition(" ")[0]
+            self.complains(f"destination.east.{key}", destination=f"{HEAD}{text}\n{IMAP}")
+
+    def test_header_that_is_never_sent(self) -> None:
+        """A header that was asked for and then forbidden is told: the backend waits for it."""
+        self.warns(
+            "destination.east.proxy_protocol",
+            "no PROXY header is sent",
+            destination=f'{HEAD}proxy_protocol = true\nforwarding = "xclient"\n{IMAP}',
+        )
 
     def pattern(self, text: str, name: str = "shard-*") -> str:
         """A destination beside east."""

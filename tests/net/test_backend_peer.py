@@ -31,11 +31,13 @@ class PeerCase(LocalCase):
         login: Login | None = None,
         tls: TLSSide | None = None,
         starttls: bool = False,
+        preamble: bytes = b"",
     ) -> BackendPeer:
         """A peer whose connection to this server stands."""
         secure = tls is None or not starttls
         dialogue = ImapClient(login or password("alice", b"hush-hush"), starttls, secure)
         peer = BackendPeer(dialogue, tls, tls is not None and not starttls, self.reactor, SECONDS)
+        peer.preamble = preamble
         self.transport: Stream = self.reactor.join(peer, server)[0]
         self.asked: Deferred[Any] = Deferred.fromCoroutine(peer.milestone())
         self.settle()
@@ -46,6 +48,30 @@ class PeerCase(LocalCase):
         milestone = self.successResultOf(self.asked)
         assert isinstance(milestone, Rejected), milestone
         return milestone
+
+
+class PreambleTests(PeerCase):
+    """What comes before everything else."""
+
+    def test_before_the_greeting(self) -> None:
+        """At once: a server that waits for it says nothing before."""
+        server = Script()
+        peer = self.join(server, preamble=b"PROXY UNKNOWN\r\n")
+        self.assertEqual(server.take(), b"PROXY UNKNOWN\r\n")
+        server.say(GREETING)
+        self.settle()
+        self.assertIn(b"AUTHENTICATE PLAIN", server.take())
+        peer.abandon()
+        self.settle()
+
+    def test_before_tls(self) -> None:
+        """In the clear, and the handshake's first record right behind it."""
+        server = Script()
+        side = BackendContexts().side(Trust(allow_invalid=True), "east.example")
+        peer = self.join(server, tls=side, preamble=b"PROXY UNKNOWN\r\n")
+        self.assertTrue(server.take().startswith(b"PROXY UNKNOWN\r\n\x16\x03\x01"))
+        peer.abandon()
+        self.settle()
 
 
 class TimeTests(PeerCase):

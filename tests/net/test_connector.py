@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,7 +15,8 @@ from mailroute.imap.client import ImapClient
 from mailroute.net import connector
 from mailroute.net.connector import JITTER_SECONDS, Connector, Limits
 from mailroute.net.dialer import PATIENCE_SECONDS
-from mailroute.route import Backend, Origin, Route, TLSMode
+from mailroute.net.proxyheader import header_for
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase, Script
 from tests.support.pairs import password
@@ -34,10 +36,14 @@ class ConnectorCase(LocalCase):
 
     def connect(self, *hosts: str, retries: int = 0) -> Deferred[Any]:
         """Try to log in at these hosts."""
+        return self.connect_to(Backend(hosts, 143, TLSMode.PLAIN), retries)
+
+    def connect_to(self, backend: Backend, retries: int = 0) -> Deferred[Any]:
+        """Try to log in at this backend."""
         dial, limits = self.reactor.dialer().dial, Limits(SECONDS, retries)
         self.asked: Deferred[Any] = Deferred.fromCoroutine(
             Connector(self.reactor, dial, self._make_dialogue, limits).connect(
-                Route("alice", "east", Backend(hosts, 143, TLSMode.PLAIN)),
+                Route("alice", "east", backend),
                 password("alice", b"secret"),
                 ORIGIN,
             )
@@ -122,6 +128,34 @@ class AddressTests(ConnectorCase):
         """The reason names the address and what the kernel said."""
         self.connect(FIRST[0])
         self.assertEqual(self.failed(UNREACHABLE), "192.0.2.1:143: Connection refused")
+
+
+class ForwardingTests(ConnectorCase):
+    """Who the client is, before anything is said."""
+
+    def heard(self, forwarding: Forwarding, version: int = 2) -> list[bytes]:
+        """What the first two of three hosts hear before they leave without a greeting."""
+        servers = [Script(), Script()]
+        for place, server in zip((FIRST, SECOND), servers, strict=True):
+            self.reactor.listening[place] = lambda server=server: server
+        backend = Backend((FIRST[0], SECOND[0]), 143, TLSMode.PLAIN)
+        self.connect_to(replace(backend, forwarding=forwarding, proxy_version=version))
+        for server in servers:
+            server.leave()
+            self.settle()
+        self.failed(UNREACHABLE)
+        return [server.heard for server in servers]
+
+    def test_header(self) -> None:
+        """A PROXY header of the version that is wanted, to each address that is tried."""
+        for version in (1, 2):
+            header = header_for(ORIGIN, version)
+            self.assertEqual(self.heard(Forwarding.PROXY, version), [header, header])
+
+    def test_nothing(self) -> None:
+        """A server that expects none gets none."""
+        for forwarding in (Forwarding.NONE, Forwarding.XCLIENT):
+            self.assertEqual(self.heard(forwarding), [b"", b""])
 
 
 class RetryTests(ConnectorCase):

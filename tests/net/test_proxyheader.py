@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_pton
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.protocols.haproxy._v1parser import V1Parser
+from twisted.protocols.haproxy._v2parser import V2Parser
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailroute.events import TLSInfo
 from mailroute.net.proxyheader import (
     SIGNATURE,
     V1_LIMIT,
@@ -16,9 +22,11 @@ from mailroute.net.proxyheader import (
     BadHeader,
     NoHeader,
     Parties,
+    header_for,
     length_of,
     parse,
 )
+from mailroute.route import Origin
 
 V4 = Parties(("203.0.113.9", 40000), ("192.0.2.1", 993))
 V6 = Parties(("2001:db8::9", 40000), ("2001:db8::1", 993))
@@ -35,6 +43,11 @@ bounded = settings(max_examples=100, deadline=None, derandomize=True)
 def version2(family: int, content: bytes, command: int = 0x21) -> bytes:
     """A header of version 2."""
     return SIGNATURE + struct.pack("!BBH", command, family, len(content)) + content
+
+
+def origin(client: str, server: str, sni: str = "", tls: TLSInfo | None = None) -> Origin:
+    """A session between these addresses."""
+    return Origin("s1d", "imap", client, 40000, server, 993, sni, tls=tls)
 
 
 class LengthTests(SynchronousTestCase):
@@ -152,3 +165,85 @@ class ParseTests(SynchronousTestCase):
                 parse(data[:length])
         except BadHeader:
             pass
+
+
+class BuildTests(SynchronousTestCase):
+    """What a backend is told; Twisted's own parsers, written by others, understand it."""
+
+    def test_both_versions_and_families(self) -> None:
+        """The addresses of the client and of where it connected to."""
+        for source, destination, kind in (
+            ("203.0.113.9", "192.0.2.1", IPv4Address),
+            ("2001:db8::9", "2001:db8::1", IPv6Address),
+        ):
+            ends = Parties((source, 40000), (destination, 993))
+            one = header_for(origin(source, destination), 1)
+            info = V1Parser.parse(one.removesuffix(b"\r\n"))
+            self.assertEqual(info.source, kind("TCP", source, 40000))
+            self.assertEqual(info.destination, kind("TCP", destination, 993))
+            self.assertEqual((length_of(one), parse(one)), (len(one), ends))
+            two = header_for(origin(source, destination, "mail.example.org"), 2)
+            info = V2Parser.parse(two)
+            assert isinstance(info.source, kind)
+            self.assertEqual((info.source.port, info.destination.port), (40000, 993))
+            self.assertEqual((length_of(two), parse(two)), (len(two), ends))
+
+    def test_text(self) -> None:
+        """Version 1 as the specification's examples are."""
+        self.assertEqual(header_for(origin("203.0.113.9", "192.0.2.1"), 1), V1)
+
+    def test_families_agree(self) -> None:
+        """A header has one family: IPv4 is IPv4 again, or becomes a part of IPv6."""
+        for client, server, wanted in (
+            ("::ffff:203.0.113.9", "::ffff:192.0.2.1", ("203.0.113.9", "192.0.2.1")),
+            ("::ffff:203.0.113.9", "192.0.2.1", ("203.0.113.9", "192.0.2.1")),
+            ("2001:db8::9", "192.0.2.1", ("2001:db8::9", "::ffff:192.0.2.1")),
+            ("203.0.113.9", "2001:db8::1", ("::ffff:203.0.113.9", "2001:db8::1")),
+            ("fe80::9%eth0", "fe80::1%eth0", ("fe80::9", "fe80::1")),
+        ):
+            for version in (1, 2):
+                parties = parse(header_for(origin(client, server), version))
+                assert parties is not None
+                found = (parties.source[0], parties.destination[0])
+                addresses = [str(ip_address(ip)) for ip in wanted]
+                self.assertEqual([str(ip_address(ip)) for ip in found], addresses)
+
+    def test_no_address(self) -> None:
+        """A client at a Unix socket: the backend is told that there is nothing to tell."""
+        unix = Origin("s1d", "imap", "unix", 0, "unix", 0)
+        self.assertEqual(header_for(unix, 1), b"PROXY UNKNOWN\r\n")
+        self.assertEqual(header_for(unix, 2), SIGNATURE + b"\x20\0\0\0")
+        self.assertIsNone(parse(header_for(unix, 2)))
+
+    def tlvs(self, header: bytes) -> dict[int, bytes]:
+        return dict(split(header[16 + len(ADDRESSES_V4) :]))
+
+    def test_tlvs(self) -> None:
+        """The session's id; of TLS, version and cipher; the name in the client's hello."""
+        self.assertEqual(
+            self.tlvs(header_for(origin("203.0.113.9", "192.0.2.1"), 2)), {0x05: b"s1d"}
+        )
+        info = TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", "mail.example.org")
+        client = origin("203.0.113.9", "192.0.2.1", "mail.example.org", info)
+        found = self.tlvs(header_for(client, 2))
+        self.assertEqual(set(found), {0x02, 0x05, 0x20})
+        self.assertEqual(found[0x02], b"mail.example.org")
+        # The client uses TLS (bit 0), and has shown no certificate that was verified.
+        self.assertEqual(found[0x20][:5], b"\x01\0\0\0\x01")
+        inner = dict(split(found[0x20][5:]))
+        self.assertEqual(inner, {0x21: b"TLSv1.3", 0x23: b"TLS_AES_256_GCM_SHA384"})
+
+    def test_bounds(self) -> None:
+        """A name that no hello can hold is left out; the longest session id is 128 octets."""
+        header = header_for(origin("203.0.113.9", "192.0.2.1", "a" * 256), 2)
+        self.assertEqual(set(self.tlvs(header)), {0x05})
+        long = Origin("s" * 300, "imap", "203.0.113.9", 1, "192.0.2.1", 993)
+        self.assertEqual(self.tlvs(header_for(long, 2)), {0x05: b"s" * 128})
+
+
+def split(tlvs: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each TLV's type and value."""
+    while tlvs:
+        kind, length = struct.unpack_from("!BH", tlvs)
+        yield kind, tlvs[3 : 3 + length]
+        tlvs = tlvs[3 + length :]

@@ -2,44 +2,104 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
 from mailroute.tables import blocking
-from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.blocking import BlockingPool
+from mailroute.tables.crew import Driver, Job
+
+PATIENCE = 0.5
 
 
-class _ThreadsByHand:
-    """In the place of adbapi's pool: work is done when the test says so."""
+class _ClockWithThreads(Clock):
+    """Notes what threads want called."""
 
-    shutdownID = None
+    nameResolver = None
 
-    def __init__(self, *_: object, **options: Any) -> None:
-        self.options = options
-        self.threadpool = self
-        self.closed = False
-        self.under_way: list[Deferred[Any]] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.from_threads: list[Callable[[], None]] = []
 
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def stop(self) -> None:
-        """Nothing to stop."""
-
-    def close(self) -> None:
+    def callFromThread(self, callable: Callable[..., Any], *_: Any) -> None:
         """Note it."""
-        self.closed = True
+        self.from_threads.append(callable)
 
-    def runWithConnection(self, *_: object) -> Deferred[Any]:
-        """Promise a result."""
-        self.under_way.append(Deferred())
-        return self.under_way[-1]
+    def turn(self) -> None:
+        """Call it, as the reactor does next time round."""
+        calls, self.from_threads = self.from_threads, []
+        for call in calls:
+            call()
+
+
+class _CrewByHand:
+    """In the place of the threads: work begins and ends when the test says so."""
+
+    def __init__(self, driver: Driver, size: int, hand_over: Callable[[list[Job]], None]) -> None:
+        self.driver = driver
+        self.size = size
+        self.hand_over = hand_over
+        self.jobs: list[Job] = []
+        self.begun: list[Job] = []
+        self.threads = 0
+        self.joined = False
+        self.helped = 0
+        self.more_help = True
+
+    @property
+    def busy(self) -> int:
+        """Every thread that has begun a job and not ended."""
+        return len(self.begun)
+
+    def put(self, job: Job) -> bool:
+        """Begin it where a thread is free."""
+        self.jobs.append(job)
+        waits = self.busy >= self.size
+        self.begin()
+        return waits
+
+    def begin(self) -> None:
+        """Let free threads take jobs."""
+        while self.jobs and self.busy < self.size:
+            job = self.jobs.pop(0)
+            job.begun = True
+            self.begun.append(job)
+            self.threads = max(self.threads, self.busy)
+
+    def end(self, job: Job, result: object = None, error: BaseException | None = None) -> None:
+        """A thread comes back."""
+        job.result, job.error = result, error
+        self.begun.remove(job)
+        self.hand_over([job])
+
+    def leave(self) -> None:
+        """The threads have been dismissed and are gone."""
+        self.threads = 0
+        self.hand_over([])
+
+    def take_back(self, job: Job) -> None:
+        """Out of the queue."""
+        if job in self.jobs:
+            self.jobs.remove(job)
+
+    def help_out(self) -> bool:
+        """Count it."""
+        self.helped += 1
+        return self.more_help
+
+    def dismiss(self) -> list[Job]:
+        """Forget the queue."""
+        left, self.jobs = self.jobs, []
+        return left
+
+    def join(self) -> None:
+        """Note it."""
+        self.joined = True
 
 
 class BlockingPoolTests(SynchronousTestCase):
@@ -47,12 +107,15 @@ class BlockingPoolTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start it."""
-        self.clock = MemoryReactorClock()
-        self.threads = _ThreadsByHand()
-        self.patch(blocking, "_Threads", lambda *_, **__: self.threads)
-        driver = Driver("sqlite3", {}, lambda _: True, lambda _: None)
+        self.clock = _ClockWithThreads()
+        self.patch(blocking, "Crew", self._hire)
+        driver = Driver("sqlite3", {}, lambda _: True, lambda _: None, PATIENCE)
         self.pool = BlockingPool(driver, 2, self.clock)
         self.pool.start()
+
+    def _hire(self, *arguments: Any) -> _CrewByHand:
+        self.crew = _CrewByHand(*arguments)
+        return self.crew
 
     def run_job(self, until: float = 5) -> Deferred[Any]:
         """Ask."""
@@ -61,128 +124,121 @@ class BlockingPoolTests(SynchronousTestCase):
     def test_answer(self) -> None:
         """The job's result, or what it raised."""
         good, bad = self.run_job(), self.run_job()
-        self.threads.under_way[0].callback("a")
-        self.threads.under_way[1].errback(ValueError())
+        first, second = self.crew.begun
+        self.crew.end(first, "a")
+        self.crew.end(second, error=ValueError())
+        self.assertNoResult(good)
+        self.clock.turn()
         self.assertEqual(self.successResultOf(good), "a")
         self.failureResultOf(bad, ValueError)
         self.assertEqual(self.pool.busy, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_abandoned_threads_keep_their_slots(self) -> None:
+    def test_one_call_for_many_results(self) -> None:
+        """The reactor is woken once for all results that it has not looked at yet."""
+        for _ in range(3):
+            lookups = [self.run_job(), self.run_job()]
+            for job in list(self.crew.begun):
+                self.crew.end(job, "a")
+            self.assertEqual(len(self.clock.from_threads), 1)
+            self.clock.turn()
+            self.assertEqual([self.successResultOf(lookup) for lookup in lookups], ["a", "a"])
+
+    def test_asked_from_an_answer(self) -> None:
+        """Whoever is answered can ask at once."""
+        lookup = self.run_job()
+        lookup.addCallback(lambda _: self.run_job())
+        self.crew.end(self.crew.begun[0])
+        self.clock.turn()
+        self.crew.end(self.crew.begun[0], "b")
+        self.clock.turn()
+        self.assertEqual(self.successResultOf(lookup), "b")
+
+    def test_abandoned_threads_are_not_replaced(self) -> None:
         """Threads that hang are never joined by others: later lookups wait, and fail in time."""
         hanging = [self.run_job() for _ in range(2)]
         self.clock.advance(5)
         for lookup in hanging:
-            self.failureResultOf(lookup, LookupFailed)
+            reason = self.failureResultOf(lookup, LookupFailed).value.reason
+            self.assertIn("did not answer in time", reason)
         waiting = self.run_job(8)
-        self.assertEqual(len(self.threads.under_way), 2)
+        self.assertEqual(self.pool.busy, 2)
         self.clock.advance(3)
-        self.failureResultOf(waiting, LookupFailed)
-        self.assertEqual(len(self.threads.under_way), 2)
+        reason = self.failureResultOf(waiting, LookupFailed).value.reason
+        self.assertIn("became free in time (2 are in use)", reason)
+        self.assertEqual(self.crew.jobs, [], "the queue keeps what nobody waits for")
+        self.assertEqual(self.pool.busy, 2)
 
     def test_thread_comes_back(self) -> None:
-        """A late end frees the slot, and its result, good or bad, reaches nobody."""
-        for end in ("callback", "errback"):
+        """A late end frees the thread, and its result, good or bad, reaches nobody."""
+        for error in (None, ValueError()):
             late = self.run_job(self.clock.seconds() + 5)
             self.clock.advance(5)
             self.failureResultOf(late, LookupFailed)
-            under_way = self.threads.under_way[-1]
-            under_way.callback("late") if end == "callback" else under_way.errback(ValueError())
+            self.crew.end(self.crew.begun[-1], "late", error)
+            self.clock.turn()
             self.assertEqual(self.pool.busy, 0)
 
     def test_cancelled(self) -> None:
-        """A cancelled lookup leaves its thread to end by itself."""
-        lookup = self.run_job()
-        lookup.cancel()
-        self.failureResultOf(lookup, CancelledError)
+        """A cancelled lookup leaves its thread to end by itself, or leaves the queue."""
+        lookups = [self.run_job() for _ in range(3)]
+        for lookup in lookups:
+            lookup.cancel()
+            self.failureResultOf(lookup, CancelledError)
+        self.assertEqual(self.pool.busy, 2)
+        self.assertEqual(self.crew.jobs, [])
+        self.crew.end(self.crew.begun[0])
+        self.clock.turn()
         self.assertEqual(self.pool.busy, 1)
-        self.threads.under_way[0].callback(None)
-        self.assertEqual(self.pool.busy, 0)
+
+    def test_help(self) -> None:
+        """While jobs wait for threads at work, it is seen to from time to time; else it is not."""
+        self.run_job(), self.run_job()
+        self.clock.advance(PATIENCE)
+        self.assertEqual(self.crew.helped, 0)
+        self.run_job(), self.run_job()
+        self.clock.pump([PATIENCE] * 3)
+        self.assertEqual(self.crew.helped, 3)
+        self.crew.more_help = False
+        self.clock.pump([PATIENCE] * 2)
+        self.assertEqual(self.crew.helped, 4)
 
     def test_close(self) -> None:
-        """Closing waits for the threads at work, then ends them."""
+        """Closing waits for the threads at work, then joins them."""
         lookup = self.run_job()
         closing = Deferred.fromCoroutine(self.pool.close())
-        self.assertFalse(self.threads.closed)
-        self.threads.under_way[0].callback("a")
+        self.crew.end(self.crew.begun[0], "a")
+        self.clock.turn()
         self.successResultOf(lookup)
+        self.assertNoResult(closing)
+        self.crew.leave()
+        self.clock.turn()
         self.successResultOf(closing)
-        self.assertTrue(self.threads.closed)
+        self.assertTrue(self.crew.joined)
         self.failureResultOf(self.run_job(), LookupFailed)
         self.successResultOf(Deferred.fromCoroutine(self.pool.close()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_close_while_hung(self) -> None:
-        """Closing ends in bounded time; threads that hang are not joined."""
-        lookup = self.run_job(100)
+        """Closing ends in bounded time, and tells who waits; threads that hang are not joined."""
+        lookup, _, waiting = (self.run_job(100) for _ in range(3))
         closing = Deferred.fromCoroutine(self.pool.close())
+        self.failureResultOf(waiting, LookupFailed)
         self.clock.advance(blocking.CLOSE_SECONDS)
         self.successResultOf(closing)
-        self.assertFalse(self.threads.closed)
+        self.assertFalse(self.crew.joined)
         self.assertNoResult(lookup)
+        self.crew.end(self.crew.begun[0], "late")
+        self.crew.leave()
+        self.clock.turn()
+        self.assertEqual(self.successResultOf(lookup), "late")
+
+    def test_not_used(self) -> None:
+        """Closing what has no thread takes no time."""
+        self.successResultOf(Deferred.fromCoroutine(self.pool.close()))
 
     def test_not_started(self) -> None:
         """A pool that was not started says so."""
         driver = Driver("sqlite3", {}, lambda _: True, lambda _: None)
         lookup = Deferred.fromCoroutine(BlockingPool(driver, 1, self.clock).run(lambda *_: 1, 1))
         self.failureResultOf(lookup, LookupFailed)
-
-
-class _Connections:
-    """In the place of adbapi's pool, seen from a thread."""
-
-    def __init__(self, connect: Callable[[], str]) -> None:
-        self.open_one = connect
-        self.open: str | None = None
-
-    def connect(self) -> str:
-        """The thread's connection."""
-        if self.open is None:
-            self.open = self.open_one()
-        return self.open
-
-    def disconnect(self, connection: str) -> None:
-        """Forget it; adbapi, too, refuses a connection that is not the thread's."""
-        if connection != self.open:
-            raise RuntimeError("wrong connection for thread")
-        self.open = None
-
-
-class ConnectionTests(SynchronousTestCase):
-    """One thread's connection."""
-
-    def prepare(self, *usable: bool, seconds: float = 60) -> str | None:
-        """Prepare for a job on connection "0"; return the one that is open afterwards."""
-        names = iter("0123")
-        self.connections = _Connections(lambda: next(names))
-        answers = iter(usable)
-        driver = Driver("sqlite3", {}, lambda _: next(answers), lambda _: None)
-        self.connection = blocking._Connection(self.connections)  # type: ignore[arg-type]
-        self.connection.prepare(driver, time.monotonic() + seconds)
-        return self.connections.open
-
-    def test_usable(self) -> None:
-        """An open connection is used again."""
-        self.assertEqual(self.prepare(True), "0")
-
-    def test_unusable(self) -> None:
-        """A dead one is replaced before the job, so that no lookup fails for it."""
-        self.assertEqual(self.prepare(False), "1")
-
-    def test_no_time_left(self) -> None:
-        """Where finding that out took all the time, the thread is not held any longer."""
-        self.assertRaises(LookupFailed, self.prepare, False, seconds=-1)
-        self.assertIsNone(self.connections.open)
-        self.connection.rollback()
-
-    def test_rollback(self) -> None:
-        """After an error the connection is given up, silently, and once."""
-        self.prepare(True)
-        self.connection.commit()
-        self.assertEqual(self.connections.open, "0")
-        self.connection.rollback()
-        self.assertIsNone(self.connections.open)
-        self.connection.rollback()
-
-    def test_daemon(self) -> None:
-        """A thread does not keep the process from ending."""
-        self.assertTrue(blocking._DaemonThread(target=int).daemon)

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
@@ -66,6 +66,7 @@ class LauncherCase(SynchronousTestCase):
         self.tally = os.open(os.devnull, os.O_RDONLY)
         self.addCleanup(os.close, self.tally)
         environment = {"PATH": "/bin", "LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "x"}
+        environment |= {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "9"}
         self.launcher = Launcher(self.reactor, environment, self.tally, lambda: self.log)
         self.sockets = [socket.socket() for _ in range(3)]
         for each in self.sockets:
@@ -145,6 +146,14 @@ class LauncherTests(LauncherCase):
         self.assertTrue(os.path.sameopenfile(given["lent"], self.sockets[0].fileno()))
         arrived.callback(None)
         self.assertEqual(open_descriptors(), before)
+
+    def test_renewed(self) -> None:
+        """What was done is passed on; no answer is no words."""
+        worker = self.launch()
+        answers: list[dict[str, Any]] = [{"done": "cache dropped"}, {"done": None}, {}]
+        self.patch(worker._link, "ask", lambda _: succeed(answers.pop(0)))
+        told = [self.successResultOf(worker.renew()) for _ in range(3)]
+        self.assertEqual(told, ["cache dropped", "", ""])
 
     def test_kill(self) -> None:
         """For one that does not end."""

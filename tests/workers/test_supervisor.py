@@ -51,6 +51,8 @@ class SupervisorCase(StaffCase):
             when_running=self.waiting.append,
         )
         self.supervisor = Supervisor(Edition("one", PLAN), means)
+        self.announced: list[str] = []
+        self.supervisor.announce = self.announced.append
         self.supervisor.startService()
         # Bound already, but nobody is started before the reactor heeds signals.
         self.assertEqual((self.open_places(), self.staff), ({IMAP}, []))
@@ -140,9 +142,18 @@ class ChangeTests(SupervisorCase):
         self.assertEqual(self.told(new), [["serve"], ["serve"]])
 
     def test_nothing_new(self) -> None:
-        """The same configuration: the same workers read the mapping anew."""
+        """The same configuration: the same workers read the mapping anew, and say so."""
         self.supervisor.reload()
         self.assertEqual(self.told(self.staff), [["serve", "renew"]] * 2)
+        self.assertEqual(self.said("info")[-1], "reloaded: cache dropped")
+
+    def test_not_everything(self) -> None:
+        """Where one worker could not read what its neighbour could, both are told."""
+        self.first[1].renewal = "the old mapping stays"
+        self.supervisor.reload()
+        expected = ["cache dropped", "the old mapping stays"]
+        expected = [f"reloaded: {words} (1 of 2 workers)" for words in expected]
+        self.assertEqual(self.said("info")[-2:], expected)
 
     def test_upgrade(self) -> None:
         """New code: new workers, whatever the configuration."""
@@ -242,6 +253,52 @@ class ChangeTests(SupervisorCase):
         self.checking = None
         self.change()
         self.assertEqual(len(self.ready()), 2)
+
+
+class AnnounceTests(SupervisorCase):
+    """What the service manager is told of the node."""
+
+    def test_ready(self) -> None:
+        """Once, when everybody has got ready."""
+        self.assertEqual(self.announced, ["ready"])
+
+    def test_one_is_enough(self) -> None:
+        """Where some cannot start, those who can serve; where nobody can, the node is not ready."""
+        for count in (0, 1):
+            supervisor = Supervisor(Edition("one", PLAN), self.supervisor._means)
+            announced: list[str] = []
+            supervisor.announce = announced.append
+            before = len(self.staff)
+            supervisor.startService()
+            self.waiting.pop()()
+            for worker in self.staff[before : before + count]:
+                worker.get_ready()
+            for _ in range(3):
+                for worker in self.staff[before + count :]:
+                    if not worker.ended.called:
+                        worker.end("exit status 1")
+                self.clock.advance(5)
+            self.assertEqual(announced, ["ready"] * count)
+
+    def test_reload(self) -> None:
+        """Reloading until all wishes are fulfilled, whatever comes of it."""
+        self.announced.clear()
+        self.change()
+        self.assertEqual(self.announced, ["reloading"])
+        self.ready()
+        self.assertEqual(self.announced, ["reloading", "ready"])
+        self.complaints = ["this"]
+        self.change()
+        self.assertEqual(self.announced, ["reloading", "ready"] * 2)
+
+    def test_stop(self) -> None:
+        """Stopping is the last word, during a change as well."""
+        self.announced.clear()
+        self.checking = Deferred()
+        self.change()
+        self.supervisor.stopService()
+        self.checking.callback(None)
+        self.assertEqual(self.announced, ["reloading", "stopping"])
 
 
 class LogTests(SupervisorCase):

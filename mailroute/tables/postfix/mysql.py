@@ -11,7 +11,8 @@ import pymysql
 from pymysql.converters import conversions
 
 from mailroute.errors import ConfigurationError, LookupFailed
-from mailroute.tables.blocking import BlockingPool, Driver
+from mailroute.tables.blocking import BlockingPool
+from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.mysql import connection_arguments, usable
 from mailroute.tables.postfix.failover import QueryRefused, Row, Values

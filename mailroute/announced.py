@@ -1,0 +1,39 @@
+"""mailroute in one process, with a service manager that wants to know how it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mailroute.config import model
+from mailroute.service import MailrouteService
+
+
+class AnnouncedService(MailrouteService):
+    """Says when it is ready, reloading and stopping, as the supervisor of many does."""
+
+    def __init__(self, configuration: model.Configuration, reactor: Any) -> None:
+        """Raises ConfigurationError."""
+        super().__init__(configuration, reactor)
+        self.announce: Callable[[str], object] = lambda state: None
+        """See Supervisor."""
+
+    def startService(self) -> None:
+        """See MailrouteService."""
+        super().startService()
+        self.announce("ready")
+
+    def reload(self) -> None:
+        """See MailrouteService."""
+        self.announce("reloading")
+        try:
+            super().reload()
+        finally:
+            self.announce("ready")
+
+    def stopService(self) -> Deferred[None]:
+        """See MailrouteService."""
+        self.announce("stopping")
+        return super().stopService()
