@@ -1,4 +1,4 @@
-"""mailroute: a routing proxy for IMAP, POP3 and SMTP submission.
+"""mailroute: a routing proxy for IMAP, POP3, SMTP submission and ManageSieve.
 
 It answers the client until the login, looks the account up in a table, connects to the
 backend that holds the account, replays the login there and joins the two streams.
@@ -10,7 +10,7 @@ The rooms, lowest first; imports go down only (``tests/test_architecture.py`` ho
 2  ``sasl/``         the mechanisms, and the exchange that carries them
    ``offer``         what may be offered and therefore allowed on a channel
    ``dialogue``      the form of every protocol: bytes in, events out
-3  ``imap/`` ``pop3/`` ``smtp/``   each protocol, as a server and as a client
+3  ``imap/`` ``pop3/`` ``smtp/`` ``managesieve/``   each protocol, as a server and as a client
 4  ``protocols``     the only list of protocols
 5  ``tables/``       lookup tables and the cache before them
    ``routing``       identity -> key -> row -> route

@@ -28,7 +28,7 @@ from mailroute.sasl import plain
 from mailroute.sasl.registry import mechanisms
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
-from mailroute.table_composition import make_tables, redis_settings
+from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.contract import Table
 from mailroute.tables.file import FileTable
@@ -44,20 +44,24 @@ Source = SqlTable | FileTable | TableSource
 
 
 def make_source(
-    configuration: model.Configuration, reactor: Any, tables: NamedTables | None = None
+    configuration: model.Configuration,
+    reactor: Any,
+    tables: NamedTables | None = None,
+    wrap: Wrap = as_it_is,
 ) -> Source:
     """The mapping's table; nothing is opened yet.
 
     ``tables`` are those of ``make_tables``, whose life is then their owner's; without them a
-    mapping that is a table makes and owns them itself.  Raises ConfigurationError.
+    mapping that is a table makes and owns them itself, each in its ``wrap``.  Raises
+    ConfigurationError.
     """
     mapping = configuration.mapping
     if mapping.table is not None:
-        named = make_tables(configuration, reactor) if tables is None else tables
+        named = make_tables(configuration, reactor, wrap=wrap) if tables is None else tables
         return TableSource(named[mapping.table], named if tables is None else None)
     if mapping.redis is not None:
         settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
-        redis = RedisTable("mapping.redis", settings, reactor)
+        redis = wrap("mapping.redis", RedisTable("mapping.redis", settings, reactor))
         return TableSource(redis, redis)
     if mapping.sql is not None:
         sql_settings = SqlSettings(
@@ -108,8 +112,14 @@ def make_cache(configuration: model.Configuration, source: Table, reactor: Any) 
 
 def make_router(configuration: model.Configuration, table: CachedTable, reactor: Any) -> Router:
     """The router."""
+    policy = make_policy(configuration)
+    return Router(table, make_destinations(configuration), policy, reactor)
+
+
+def make_policy(configuration: model.Configuration) -> RoutingPolicy:
+    """The rules that the router keeps."""
     routing, mapping = configuration.routing, configuration.mapping
-    policy = RoutingPolicy(
+    return RoutingPolicy(
         default_destination=routing.default_destination,
         not_found=routing.not_found,
         undeclared=routing.undeclared,
@@ -119,7 +129,6 @@ def make_router(configuration: model.Configuration, table: CachedTable, reactor:
         extension_delimiter=routing.extension_delimiter,
         lookup_timeout_seconds=mapping.lookup_timeout_seconds,
     )
-    return Router(table, make_destinations(configuration), policy, reactor)
 
 
 def make_destinations(configuration: model.Configuration) -> Destinations:
@@ -199,7 +208,10 @@ def server_dialogue_maker(
     """What makes the dialogue of each connection to this listener."""
     capabilities = configuration.capabilities[listener.protocol]
     looks = Appearance(
-        configuration.server.hostname, capabilities.banner, capabilities.advertise or None
+        configuration.server.hostname,
+        capabilities.banner,
+        capabilities.advertise or None,
+        capabilities.implementation,
     )
     policy = Policy(
         mechanisms=mechanisms(name.upper() for name in capabilities.sasl),

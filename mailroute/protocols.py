@@ -11,6 +11,10 @@ from mailroute.imap import replies as imap_replies
 from mailroute.imap.client import ImapClient
 from mailroute.imap.server import Greeting as ImapGreeting
 from mailroute.imap.server import ImapServer
+from mailroute.managesieve import replies as managesieve_replies
+from mailroute.managesieve.client import ManageSieveClient
+from mailroute.managesieve.server import Greeting as ManageSieveGreeting
+from mailroute.managesieve.server import ManageSieveServer
 from mailroute.offer import Policy
 from mailroute.pop3 import replies as pop3_replies
 from mailroute.pop3.client import Pop3Client
@@ -33,7 +37,9 @@ class Appearance:
     hostname: str
     banner: str | None = None
     keywords: tuple[str, ...] | None = None
-    """IMAP's capabilities, or submission's EHLO keywords."""
+    """IMAP's capabilities, submission's EHLO keywords, or ManageSieve's Sieve extensions."""
+    implementation: str | None = None
+    """What ManageSieve calls us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,16 @@ def _smtp_server(looks: Appearance) -> MakeServer:
     return lambda policy, secure, attempts: SmtpServer(policy, secure, attempts, greeting)
 
 
+def _managesieve_server(looks: Appearance) -> MakeServer:
+    default = ManageSieveGreeting()
+    greeting = ManageSieveGreeting(
+        default.banner if looks.banner is None else looks.banner.encode(),
+        looks.implementation or default.implementation,
+        looks.keywords or default.sieve,
+    )
+    return lambda policy, secure, attempts: ManageSieveServer(policy, secure, attempts, greeting)
+
+
 PROTOCOLS: dict[str, MailProtocol] = {
     protocol.name: protocol
     for protocol in (
@@ -92,6 +108,12 @@ PROTOCOLS: dict[str, MailProtocol] = {
                 login, starttls, secure, hostname.encode("idna")
             ),
             smtp_replies.FULL,
+        ),
+        MailProtocol(
+            "managesieve",
+            _managesieve_server,
+            lambda login, starttls, secure, hostname: ManageSieveClient(login, starttls, secure),
+            managesieve_replies.FULL,
         ),
     )
 }

@@ -109,7 +109,11 @@ def mailbox_owner(name: str, separators: tuple[str, ...]) -> str:
 
 
 class Router:
-    """Finds routes.  ``destinations`` are those of the configuration, by name."""
+    """Finds routes.  ``destinations`` are those of the configuration, by name.
+
+    Every step is a method of its own: whoever explains a route derives from this class and tells
+    what each step was given and has returned.
+    """
 
     def __init__(
         self,

@@ -177,15 +177,19 @@ class ServerDialogue(Dialogue):
         line = self._take_line(SASL_LINE_LIMIT)
         if line is None:
             return False
+        self._exchange_text(running, line)
+        return True
+
+    def _exchange_text(self, running: exchange.ServerExchange, text: bytes) -> None:
+        """Take the base64 text of a response, out of whatever the protocol puts around it."""
         try:
-            self._continue_exchange(running.receive(line))
+            self._continue_exchange(running.receive(text))
         except exchange.Cancelled:
             self._exchange = None
             self._write_sasl_cancelled()
             self._count_bad_command()
         except BadMessage as bad:
             self._malformed_response(running, str(bad))
-        return True
 
     def _malformed_response(self, running: exchange.ServerExchange, reason: str) -> None:
         if running.relaying:

@@ -82,7 +82,8 @@ class Totals(Protocol):
 
 
 Connect = Callable[[Route, Login, Origin], Awaitable[tuple[Backend, ClientMilestone]]]
-Splice = Callable[[Client, Backend], Awaitable[Totals]]
+Splice = Callable[[Client, Backend, Callable[[Totals], None]], None]
+"""Joins the streams, and calls with the totals when both have ended."""
 Pause = Callable[[float], Awaitable[None]]
 
 
@@ -101,7 +102,7 @@ class Surroundings:
 
 
 class Session:
-    """One client's session."""
+    """One client's session, until its streams are joined."""
 
     def __init__(
         self, client: Client, origin: Origin, surroundings: Surroundings, journal: Journal
@@ -112,14 +113,14 @@ class Session:
         self._journal = journal
         self._asked = 0.0
         """When the present login came."""
-        self.is_joined = False
 
-    async def run(self) -> None:
-        """Serve logins until one is accepted, then the joined stream until it ends."""
+    async def run(self, ended: Callable[[Totals], None]) -> None:
+        """Serve logins until one is accepted, and join the streams: there it is over.
+
+        ``ended`` is called when the joined streams have ended; never if this raises.
+        """
         backend = await self._admit()
-        self.is_joined = True
-        totals = await self._around.splice(self._client, backend)
-        self._journal.ended(totals.closed_by, totals.from_client, totals.from_backend)
+        self._around.splice(self._client, backend, ended)
 
     async def _admit(self) -> Backend:
         """Returns with the first accepted login.

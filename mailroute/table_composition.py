@@ -38,15 +38,28 @@ _PLAIN: dict[str, Callable[[], StringTable]] = {
 T = TypeVar("T")
 
 
+Wrap = Callable[[str, StringTable], StringTable]
+"""Is given a table and its place in the configuration; returns what is asked in its stead."""
+
+
+def as_it_is(place: str, table: StringTable) -> StringTable:
+    """The table itself."""
+    return table
+
+
 def make_tables(
-    configuration: model.Configuration, reactor: Any, names: Collection[str] | None = None
+    configuration: model.Configuration,
+    reactor: Any,
+    names: Collection[str] | None = None,
+    wrap: Wrap = as_it_is,
 ) -> NamedTables:
     """All tables, or those of these names and what they are made of; nothing is opened yet.
 
-    ``check()`` them before the reactor runs, ``await start()`` them in the process that serves,
-    ``await close()`` them at the end.  Raises ConfigurationError with every complaint.
+    Each is in its ``wrap``.  ``check()`` them before the reactor runs, ``await start()`` them in
+    the process that serves, ``await close()`` them at the end.  Raises ConfigurationError with
+    every complaint.
     """
-    making = _Making(configuration, reactor)
+    making = _Making(configuration, reactor, wrap)
     for name in configuration.tables if names is None else names:
         making.table(name)
     if making.complaints:
@@ -62,7 +75,8 @@ def redis_settings(settings: table_model.RedisSettings, seconds: float) -> Redis
 class _Making:
     """Tables being made, each once: chains share what they name."""
 
-    def __init__(self, configuration: model.Configuration, reactor: Any) -> None:
+    def __init__(self, configuration: model.Configuration, reactor: Any, wrap: Wrap) -> None:
+        self._wrap = wrap
         self._tables = configuration.tables
         self._seconds = configuration.mapping.lookup_timeout_seconds
         self._reactor = reactor
@@ -73,7 +87,8 @@ class _Making:
         """The table of this name, made if it is not yet."""
         if name not in self.made:
             try:
-                self.made[name] = self._make(name, self._tables[name])
+                made = self._make(name, self._tables[name])
+                self.made[name] = self._wrap(f"table.{name}", made)
             except ConfigurationError as error:
                 self.complaints += error.complaints
             except ValueError as error:

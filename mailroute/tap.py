@@ -34,7 +34,10 @@ class Options(usage.Options):
             "The configuration file.",
         ],
     ]
-    longdesc = "Routes IMAP, POP3 and submission logins to the servers that hold the accounts."
+    longdesc = (
+        "Routes IMAP, POP3, submission and ManageSieve logins to the servers that hold "
+        "the accounts."
+    )
 
     def postOptions(self) -> None:
         """Read the configuration while complaints still reach the terminal."""

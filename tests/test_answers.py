@@ -9,6 +9,7 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.imap import server as imap
+from mailroute.managesieve import server as managesieve
 from mailroute.offer import Policy
 from mailroute.pop3 import server as pop3
 from mailroute.server_dialogue import ServerDialogue
@@ -93,3 +94,28 @@ class SmtpAnswerTests(AnswerLaws, SynchronousTestCase):
 
     def finals(self, said: bytes) -> list[bytes]:
         return re.findall(rb"^(?!334)[2-5][0-9][0-9] .+\r\n", said, re.MULTILINE)
+
+
+class ManageSieveAnswerTests(AnswerLaws, SynchronousTestCase):
+    """ManageSieve: OK, NO or BYE; what stands before it begins with a quote."""
+
+    commands: ClassVar[list[bytes]] = [
+        *(text + b"\r\n" for text in [
+            b"CAPABILITY", b"capability", b"CAPABILITY x", b"NOOP", b'NOOP "x"',
+            b"NOOP {3+}\r\na\0b", b"NOOP x", b"noop ", b"LOGOUT x", b"STARTTLS x",
+            b"AUTHENTICATE", b"AUTHENTICATE PLAIN", b'AUTHENTICATE "NTLM"',
+            b'AUTHENTICATE "PLAIN" "!"', b'AUTHENTICATE "PLAIN" ""',
+            b'AUTHENTICATE "PLAIN" "a" "b"', b'AUTHENTICATE {5+}\r\nPLAIN {1+}\r\n!',
+            b'AUTHENTICATE "\xff"', b'AUTHENTICATE "PLAIN', b"LISTSCRIPTS", b'HAVESPACE "x" 1',
+            b'PUTSCRIPT "x" {6+}\r\nNOOP\r\n', b'XCLIENT "a"', *ODD,
+        ]),
+    ]  # fmt: skip
+    starttls = b"STARTTLS\r\n"
+    login = b'AUTHENTICATE "PLAIN" {20+}\r\n' + PLAIN + b"\r\n"
+    cancelled = b'AUTHENTICATE "PLAIN"\r\n"*"\r\n'
+
+    def make(self, policy: Policy, secure: bool) -> ServerDialogue:
+        return managesieve.ManageSieveServer(policy, secure, 3, managesieve.Greeting())
+
+    def finals(self, said: bytes) -> list[bytes]:
+        return re.findall(rb"^(?:OK|NO|BYE) .+\r\n", said, re.MULTILINE)

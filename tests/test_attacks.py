@@ -17,21 +17,30 @@ from mailroute.server_dialogue import COMMAND_LIMIT
 from tests.support.attackers import LOGINS, NAME, PLAIN, SECRET, client, logins, server, verdict
 from tests.support.dialogues import TLS, describe, written
 
-STARTTLS = {"imap": b"s STARTTLS\r\n", "pop3": b"STLS\r\n", "submission": b"STARTTLS\r\n"}
+STARTTLS = {
+    "imap": b"s STARTTLS\r\n",
+    "pop3": b"STLS\r\n",
+    "submission": b"STARTTLS\r\n",
+    "managesieve": b"STARTTLS\r\n",
+}
+SIEVE_GREETING = b'"SASL" "PLAIN"\r\n"STARTTLS"\r\nOK "ready"\r\n'
 CONSENT = {
     "imap": (b"* OK ready\r\n", b"mr1 OK begin\r\n"),
     "pop3": (b"+OK ready\r\n", b"+OK begin\r\n"),
     "submission": (b"220 east ESMTP\r\n250-east\r\n250 STARTTLS\r\n", b"220 begin\r\n"),
+    "managesieve": (SIEVE_GREETING, b"OK\r\n"),
 }
 REFUSAL = {
     "imap": b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\nmr1 NO not today\r\n",
     "pop3": b"+OK ready\r\n-ERR not today\r\n",
     "submission": b"220 east ESMTP\r\n250-east\r\n250 AUTH PLAIN LOGIN\r\n",
+    "managesieve": b'"SASL" "PLAIN"\r\nOK "ready"\r\n',
 }
 FORGED = {
     "imap": b"* CAPABILITY IMAP4rev1 AUTH=EVIL\r\n",
     "pop3": b"+OK\r\nSASL EVIL\r\n.\r\n",
     "submission": b"250-east\r\n250 AUTH EVIL\r\n",
+    "managesieve": b'"SASL" "EVIL"\r\nOK\r\n',
 }
 
 
@@ -102,8 +111,9 @@ class StartTlsTests(Case):
         for protocol, login in LOGINS.items():
             dialogue = server(protocol, secure=False)
             asking = {"imap": b"c CAPABILITY\r\n", "pop3": b"CAPA\r\n", "submission": b"EHLO x\r\n"}
-            offered = written(dialogue.receive_data(asking[protocol])).upper()
-            for word in (b"AUTH=", b"AUTH ", b"SASL ", b"USER"):
+            command = asking.get(protocol, b"CAPABILITY\r\n")
+            offered = written(dialogue.receive_data(command)).upper()
+            for word in (b"AUTH=", b"AUTH ", b"SASL ", b"USER", b"PLAIN", b"LOGIN "):
                 self.assertNotIn(word, offered, protocol)
             self.assertEqual(logins(dialogue.receive_data(login)), [], protocol)
 
@@ -133,6 +143,17 @@ class InjectionTests(Case):
             events = dialogue.receive_data(start % len(padded) + padded)
             self.assertEqual(logins(events), [], start)
             self.assertEqual(describe(events[-1]), "Close literal-too-long", start)
+        smuggled = LOGINS["managesieve"]
+        padded = smuggled * (COMMAND_LIMIT // len(smuggled) + 1)
+        for start in (b'PUTSCRIPT "x" ', b"NOOP ", b""):
+            for size, data in ((b"{%d+}", padded), (b"{%d}", smuggled), (b"{%d}", padded)):
+                dialogue = server("managesieve")
+                events = dialogue.receive_data(start + size % len(data) + b"\r\n" + data)
+                self.assertEqual(logins(events), [], start)
+                self.assertIsInstance(events[-1], Close, start)
+            dialogue = server("managesieve")
+            events = dialogue.receive_data(start + b"{%d+}\r\n" % len(smuggled) + smuggled)
+            self.assertEqual(logins(events), [], start)
 
     def test_literal_of_any_number(self) -> None:
         """A size of many digits or leading zeros still announces octets, no text."""
@@ -219,6 +240,7 @@ class InjectionTests(Case):
             ("imap", b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n", b"mr1 OK welcome\r\n"),
             ("pop3", b"+OK ready\r\n+OK\r\nSASL PLAIN\r\n.\r\n", b"+OK welcome\r\n"),
             ("submission", b"220 east\r\n250-east\r\n250 AUTH LOGIN\r\n", b"235 welcome\r\n"),
+            ("managesieve", b'"SASL" "LOGIN"\r\nOK\r\n', b'OK "welcome"\r\n'),
         ):
             long_secret = password_login(NAME, SECRET * 50)
             dialogue = client(protocol, login=long_secret)

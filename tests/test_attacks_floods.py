@@ -29,7 +29,11 @@ class FloodTests(SynchronousTestCase):
                 events = dialogue.receive_data(start + b"x" * (limit + 1))
                 self.assertEqual(describe(events[-1]), "Close line-too-long", (protocol, start))
                 self.assertEqual(dialogue.trailing_data, b"")
-            begin = {"imap": b"a AUTHENTICATE PLAIN\r\n", "pop3": b"AUTH PLAIN\r\n"}
+            begin = {
+                "imap": b"a AUTHENTICATE PLAIN\r\n",
+                "pop3": b"AUTH PLAIN\r\n",
+                "managesieve": b'AUTHENTICATE "PLAIN"\r\n',
+            }
             dialogue = server(protocol)
             dialogue.receive_data(begin.get(protocol, b"EHLO me\r\nAUTH PLAIN\r\n"))
             events = dialogue.receive_data(b"x" * 70_000)
@@ -41,6 +45,7 @@ class FloodTests(SynchronousTestCase):
             "imap": (b"* OK " + b"x" * 1000, b"* OK hi\r\n" + b"* OK more and more\r\n"),
             "pop3": (b"+OK " + b"x" * 1000, b"+OK hi\r\n+OK\r\n" + b"X-MORE and more\r\n"),
             "submission": (b"220 " + b"x" * 1000, b"220-more and more\r\n"),
+            "managesieve": (b'"SASL" "' + b"x" * 1000, b'"X-MORE" "and more"\r\n'),
         }
         for protocol, starts in endless.items():
             for start in starts:
@@ -106,6 +111,7 @@ class PatienceTests(SynchronousTestCase):
             "imap": (b"", b"a LOGIN {100}\r\n", b"a AUTHENTICATE PLAIN\r\n"),
             "pop3": (b"", b"USER x\r\n", b"AUTH PLAIN\r\n"),
             "submission": (b"", b"EHLO x\r\nBDAT 100000\r\n", b"EHLO x\r\nAUTH PLAIN\r\n"),
+            "managesieve": (b"", b"NOOP {100+}\r\n", b'AUTHENTICATE "PLAIN"\r\n'),
         }
         for protocol, starts in begins.items():
             for start, drip in ((s, d) for s in starts for d in (b"x", b"")):
@@ -122,8 +128,8 @@ class PatienceTests(SynchronousTestCase):
 
     def test_busy_client_has_no_more_time(self) -> None:
         """Commands without a login do not buy time."""
-        idle = {"imap": b"a NOOP\r\n", "pop3": b"NOOP\r\n", "submission": b"NOOP\r\n"}
-        for protocol, noop in idle.items():
+        for protocol in PROTOCOLS:
+            noop = b"a NOOP\r\n" if protocol == "imap" else b"NOOP\r\n"
             house = House(protocol, {})
             visit = house.visit()
             for _ in range(int(PREAUTH_SECONDS)):

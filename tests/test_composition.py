@@ -328,6 +328,20 @@ class DialogueTests(CompositionCase):
         secure = composition.server_dialogue_maker(implicit, implicit.listeners[0])
         self.assertIn(b" AUTH=XOAUTH2 AUTH=PLAIN] ", written(secure().start()))
 
+    def test_looks(self) -> None:
+        """Banner, extensions and the software's name as the operator says."""
+        configuration = self.configured(
+            listener='[listener.s]\nprotocol = "managesieve"\nbind = ["[::1]:4190"]\n'
+            'tls = "implicit"\n',
+            capabilities='[capabilities.managesieve]\nsieve = ["fileinto", "x"]\n'
+            'implementation = "Ours 1"\nbanner = "Hi"\n',
+        )
+        make = composition.server_dialogue_maker(configuration, configuration.listeners[0])
+        greeting = written(make().start())
+        self.assertIn(b'"IMPLEMENTATION" "Ours 1"\r\n', greeting)
+        self.assertIn(b'"SIEVE" "fileinto x"\r\n', greeting)
+        self.assertTrue(greeting.endswith(b'OK "Hi"\r\n'))
+
 
 class ProxyTests(CompositionCase):
     """Who is in front of a listener."""

@@ -65,6 +65,7 @@ class ListTests(SynchronousTestCase):
             ("imap", b"* BYE [UNAVAILABLE] "),
             ("pop3", b"-ERR [SYS/TEMP] "),
             ("submission", b"421 "),
+            ("managesieve", b"BYE (TRYLATER) "),
         ):
             words = PROTOCOLS[name].full
             self.assertTrue(words.startswith(start), words)
@@ -89,10 +90,20 @@ class AppearanceTests(SynchronousTestCase):
         """A banner of the operator's own is in the greeting, and the default one is not."""
         for name in PROTOCOLS:
             default = self.greeting(name, PLAIN_LOOKS)
-            own = self.greeting(name, Appearance("mail.example.org", "Hello there"))
+            looks = Appearance("mail.example.org", "Hello there", implementation="Ours")
+            own = self.greeting(name, looks)
             self.assertIn(b"Hello there", own)
             self.assertNotIn(b"mailroute", own)
             self.assertNotEqual(default, own)
+
+    def test_implementation(self) -> None:
+        """ManageSieve's greeting names the software; without a word, ours."""
+        for looks, name in (
+            (PLAIN_LOOKS, b"mailroute"),
+            (Appearance("mail.example.org", implementation="Ours 1"), b"Ours 1"),
+        ):
+            said = self.greeting("managesieve", looks)
+            self.assertIn(b'"IMPLEMENTATION" "' + name + b'"\r\n', said)
 
     def test_host_name(self) -> None:
         """Submission greets with the host's name (RFC 5321 section 4.2), as an A-label."""
@@ -103,7 +114,7 @@ class AppearanceTests(SynchronousTestCase):
         self.assertTrue(self.greeting("submission", looks).startswith(b"220 xn--bcher-kva.example"))
 
     def test_keywords(self) -> None:
-        """IMAP's capabilities and submission's keywords; without any, the default ones."""
+        """Capabilities, submission's keywords, Sieve's extensions; else the default ones."""
         looks = Appearance("mail.example.org", keywords=("IMAP4rev1", "X-OURS"))
         answer = self.talk(PROTOCOLS["imap"].make_server(looks), b"a CAPABILITY\r\n")
         self.assertIn(b"IMAP4rev1 X-OURS AUTH=", answer)
@@ -114,6 +125,9 @@ class AppearanceTests(SynchronousTestCase):
         self.assertNotIn(b"8BITMIME", answer)
         answer = self.talk(PROTOCOLS["imap"].make_server(PLAIN_LOOKS), b"a CAPABILITY\r\n")
         self.assertIn(b"SASL-IR", answer)
+        looks = Appearance("mail.example.org", keywords=("fileinto", "x-ours"))
+        self.assertIn(b'"SIEVE" "fileinto x-ours"\r\n', self.greeting("managesieve", looks))
+        self.assertIn(b'"SIEVE" "fileinto envelope', self.greeting("managesieve", PLAIN_LOOKS))
 
     def test_attempts(self) -> None:
         """The number of attempts reaches the dialogue: after the last one it closes."""
@@ -121,6 +135,7 @@ class AppearanceTests(SynchronousTestCase):
             ("imap", b"a LOGIN alice secret\r\n"),
             ("pop3", b"USER alice\r\nPASS secret\r\n"),
             ("submission", b"EHLO x\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"),
+            ("managesieve", b'AUTHENTICATE "PLAIN" "AGFsaWNlAHNlY3JldA=="\r\n'),
         ):
             server = PROTOCOLS[name].make_server(PLAIN_LOOKS)(POLICY, True, 1)
             server.start()
@@ -135,6 +150,7 @@ class AppearanceTests(SynchronousTestCase):
             ("imap", b"a CAPABILITY\r\n"),
             ("pop3", b"CAPA\r\n"),
             ("submission", b"EHLO client.example\r\n"),
+            ("managesieve", b"CAPABILITY\r\n"),
         ):
             for secure in (False, True):
                 server = PROTOCOLS[name].make_server(PLAIN_LOOKS)(POLICY, secure, 3)

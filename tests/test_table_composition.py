@@ -15,7 +15,8 @@ from mailroute.tables.contract import Key, Row
 from mailroute.tables.named import NamedTables
 from mailroute.tables.redis import RedisTable
 from mailroute.tables.sql_query import SqlQueryTable
-from mailroute.tables.string_table import TableSource, Values
+from mailroute.tables.static import StaticTable
+from mailroute.tables.string_table import StringTable, TableSource, Values
 from tests.config.reading import ConfigurationCase
 
 TABLES = r"""
@@ -117,6 +118,27 @@ class TableCompositionTests(ConfigurationCase):
         """A table that a chain names is the table of that name, not another one."""
         tables = self.tables()
         self.assertIs(tables["both"]._steps[1].table, tables["end"])  # type: ignore[attr-defined]
+
+    def test_wrap(self) -> None:
+        """Each table is in its wrap, also where a chain or the mapping asks it."""
+        wrapped: list[str] = []
+
+        def wrap(place: str, table: StringTable) -> StringTable:
+            wrapped.append(place)
+            return StaticTable([("al@x", "west")]) if place == "table.end" else table
+
+        configuration = self.read_sections(mapping=MAPPING.format("both"), capabilities=TABLES)
+        tables = make_tables(configuration, MemoryReactorClock(), wrap=wrap)
+        self.assertEqual(set(wrapped), {f"table.{name}" for name in tables})
+        self.assertIsInstance(tables["end"], StaticTable)
+        self.assertIs(tables["both"]._steps[1].table, tables["end"])  # type: ignore[attr-defined]
+        wrapped.clear()
+        composition.make_source(configuration, MemoryReactorClock(), wrap=wrap)
+        self.assertIn("table.both", wrapped)
+        redis = '[mapping]\nsource = "redis"\n[mapping.redis]\nurl = "redis://h"\n'
+        wrapped.clear()
+        composition.make_source(self.read_sections(mapping=redis), MemoryReactorClock(), wrap=wrap)
+        self.assertEqual(wrapped, ["mapping.redis"])
 
     def test_postfix(self) -> None:
         """A map of Postfix; one that is none is a complaint with the table's name."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NoReturn
@@ -30,6 +32,9 @@ class Place:
 
 COMMANDS = {
     "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
+    "explain": Place("explain", "Show every step from a login's name to its server."),
+    "table": Place("table", "Ask a table or the mapping by its name, list it, change it."),
+    "postmap": Place("postmap", "Ask a table of Postfix, as postmap does."),
     "completion": Place("completion", "Print the completion for a shell."),
 }
 
@@ -70,8 +75,14 @@ class Commands(click.Group):
         except Failure as failure:
             print(f"mailroute: {visible(str(failure))}", file=sys.stderr)
             raise SystemExit(statuses.of(failure)) from None
+        except (click.ClickException, click.exceptions.Exit, OSError):
+            raise
         except (KeyboardInterrupt, click.Abort):
             raise SystemExit(statuses.INTERRUPTED + signal.SIGINT) from None
+        except Exception:
+            # Python's own status would say "absent".
+            traceback.print_exc()
+            raise SystemExit(statuses.DEFECT) from None
 
 
 @click.group(
@@ -99,5 +110,9 @@ def mailroute(context: click.Context, config: str, as_json: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the console script; ends the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's character set lacks is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     mailroute.main(arguments, prog_name="mailroute")
     raise AssertionError("click ends the process")

@@ -11,6 +11,8 @@ ABSENT = 1
 """Certainly not there; refused for good."""
 USAGE = 2
 """The command line is wrong."""
+DEFECT = 70
+"""sysexits(3), EX_SOFTWARE: a defect of mailroute, with its traceback on standard error."""
 TEMPORARY = 75
 """sysexits(3), EX_TEMPFAIL: nobody could tell; the same may work later."""
 CONFIGURATION = EX_CONFIG

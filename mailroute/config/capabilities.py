@@ -8,18 +8,29 @@ from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
 from mailroute.config.listeners import PROTOCOLS
 from mailroute.config.model import Capabilities
-from mailroute.config.schema import NOT_YET, Key, Section, as_table, complain_unknown
+from mailroute.config.schema import Key, Section, as_table, complain_unknown
 
 MECHANISMS = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
 _ON_REQUEST = ("SCRAM-SHA-1", "SCRAM-SHA-256")
 _MECHANISMS_LATER = ("EXTERNAL",)
-_LATER = ("managesieve",)
+_SIEVE = (
+    "fileinto",
+    "envelope",
+    "vacation",
+    "imap4flags",
+    "subaddress",
+    "relational",
+    "copy",
+    "body",
+    "variables",
+)
 
 # What depends on the channel is computed, never configured; LITERAL+ would let a client send
 # any length before its login (RFC 7888 section 5 has LITERAL- for that).
 _COMPUTED_IMAP = re.compile(r"STARTTLS|LOGINDISABLED|AUTH=.*|LITERAL\+", re.IGNORECASE)
 _COMPUTED_EHLO = re.compile(r"STARTTLS|AUTH([ =].*)?", re.IGNORECASE)
 _IMAP_ATOM = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){%*"\\\]]+')
+_SIEVE_EXTENSION = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _EHLO_LINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*( [\x21-\x7e]+)*")
 
 
@@ -46,6 +57,12 @@ def _usable_keyword(keyword: str) -> str | None:
         return f"{keyword} is not to be configured: mailroute offers what it can keep"
     if not _EHLO_LINE.fullmatch(keyword):
         return f"{keyword!r} is not an EHLO keyword with its parameters (RFC 5321 section 4.1.1.1)"
+    return None
+
+
+def _usable_extension(extension: str) -> str | None:
+    if not _SIEVE_EXTENSION.fullmatch(extension):
+        return f"{extension!r} is not the name of a Sieve extension (RFC 5228 section 6.1)"
     return None
 
 
@@ -115,6 +132,28 @@ SECTIONS = {
             *_LEARN_KEYS,
         ),
     ),
+    "managesieve": Section(
+        "capabilities.managesieve",
+        "What ManageSieve clients are offered before their login.",
+        (
+            *_COMMON_KEYS,
+            Key("banner", values.printable_ascii, None, _BANNER_DOC),
+            Key(
+                "implementation",
+                values.printable_ascii,
+                "mailroute",
+                "What we call ourselves; some clients go by it.",
+            ),
+            Key(
+                "sieve",
+                values.list_of(values.checked(values.text, _usable_extension), least=1),
+                list(_SIEVE),
+                "Extensions of Sieve that every backend has.",
+                field="advertise",
+            ),
+            *_LEARN_KEYS,
+        ),
+    ),
 }
 
 
@@ -125,8 +164,6 @@ def read_capabilities(raw: object, document: Document) -> dict[str, Capabilities
         place = ("capabilities", protocol)
         if protocol == "http":
             document.ignore_as_http(place)
-        elif protocol in _LATER:
-            document.complain(place, NOT_YET)
         elif protocol not in PROTOCOLS:
             complain_unknown(place, list(PROTOCOLS), document)
     capabilities = {}

@@ -128,7 +128,7 @@ PATTERN_SECTION = replace(
 
 ENDPOINT_SECTION = Section(
     "destination.*.protocol.*",
-    "Where the backend serves one protocol: imap, pop3 or submission.",
+    "Where the backend serves one protocol: imap, pop3, submission or managesieve.",
     (
         Key("port", values.port, REQUIRED, "Port of this protocol."),
         Key("tls", values.choice(*TLS_MODES), REQUIRED, "implicit, starttls or plain."),

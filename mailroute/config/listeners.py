@@ -7,8 +7,8 @@ from mailroute.config.document import Document
 from mailroute.config.model import Listener
 from mailroute.config.schema import REQUIRED, Key, Section, named_tables
 
-PROTOCOLS = ("imap", "pop3", "submission")
-PROTOCOLS_LATER = ("managesieve", "smtp", "lmtp")
+PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
+PROTOCOLS_LATER = ("smtp", "lmtp")
 TLS_MODES = ("implicit", "starttls", "plain")
 
 SECTION = Section(
@@ -19,7 +19,7 @@ SECTION = Section(
             "protocol",
             values.choice(*PROTOCOLS, later=PROTOCOLS_LATER),
             REQUIRED,
-            "imap, pop3 or submission.",
+            "imap, pop3, submission or managesieve.",
         ),
         Key(
             "bind",

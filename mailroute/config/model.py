@@ -58,7 +58,7 @@ class Listener:
 
     name: str
     protocol: str
-    """imap, pop3, submission"""
+    """imap, pop3, submission, managesieve"""
     binds: tuple[Bind, ...]
     tls: str
     """implicit, starttls, plain"""
@@ -194,7 +194,10 @@ class Capabilities:
     allow_plain_auth_without_tls: bool
     banner: str | None
     advertise: tuple[str, ...]
-    """IMAP capabilities (``advertise``) or EHLO keywords (``ehlo``); empty for POP3."""
+    """IMAP capabilities (``advertise``), EHLO keywords (``ehlo``) or Sieve extensions (``sieve``);
+    empty for POP3."""
+    implementation: str | None = None
+    """What ManageSieve calls us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,7 @@ class Configuration:
     certificates: tuple[Certificate, ...]
     tls_protocols: TLSProtocols
     capabilities: Mapping[str, Capabilities]
-    """For each of imap, pop3 and submission."""
+    """For each of imap, pop3, submission and managesieve."""
     warnings: tuple[str, ...]
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
     """By name; what chains name is among them."""

@@ -37,6 +37,11 @@ class Allowance:
             self._call.cancel()
             self._call = None
 
+    def end(self) -> None:
+        """Stop the time for ever, and forget who waited for it."""
+        self.hold()
+        self._expired = _nothing
+
     def renew(self) -> None:
         """Grant the whole budget again, and let it run."""
         self.hold()
@@ -47,3 +52,7 @@ class Allowance:
         self._left = 0.0
         self._call = None
         self._expired()
+
+
+def _nothing() -> None:
+    """Nobody waits any more."""

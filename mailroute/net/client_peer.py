@@ -32,14 +32,16 @@ class ClientPeer(Peer):
         self._allowance = Allowance(clock, preauth_seconds, self._out_of_time)
         self.closed_detail = ""
         """More than a word about the end, where there is more to say."""
-        self.when_lost: Callable[[Caught], None] = lambda reason: None
+        self.when_lost: Callable[[], None] | None = None
         """Called when the client leaves before the streams are joined."""
-        self.when_made: Callable[[], None] = lambda: None
+        self.when_made: Callable[[ClientPeer], None] | None = None
         """Called when the connection stands, before anything is said."""
 
     def connectionMade(self) -> None:
         """Tell who waits for it, then greet."""
-        self.when_made()
+        when_made, self.when_made = self.when_made, None
+        if when_made is not None:
+            when_made(self)
         super().connectionMade()
 
     async def milestone(self) -> ServerMilestone:
@@ -56,6 +58,11 @@ class ClientPeer(Peer):
         if isinstance(verdict, Rejected):
             self._grant_time()
         self._say(lambda dialogue: dialogue.answer(verdict))
+
+    def hand_over(self, heir: object) -> bytes:
+        """Give the connection away; returns the trailing data."""
+        self.when_lost = None
+        return super().hand_over(heir)
 
     def shut_down(self) -> None:
         """Say goodbye to a client that is not joined yet."""
@@ -86,4 +93,6 @@ class ClientPeer(Peer):
             self.closed_because = why_lost(reason)
             if self._tls is not None and reason.check(SSL.Error):
                 self.closed_detail = self._tls.explain(reason)
-        self.when_lost(reason)
+        when_lost, self.when_lost = self.when_lost, None
+        if when_lost is not None:
+            when_lost()

@@ -20,7 +20,7 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.net.poller import Poller
 from mailroute.net.stream import Stream
 from mailroute.net.tls import is_address
-from mailroute.net.transport import Clock
+from mailroute.net.transport import Clock, DelayedCall
 
 P = TypeVar("P")
 PATIENCE_SECONDS = 2.0
@@ -66,12 +66,9 @@ class Dialer:
     async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
         attempt = Attempt(self._poller, address, port)
         if attempt.waiting is not None:
+            attempt.bound(self._clock, max(seconds, 0))
             try:
-                await attempt.waiting.addTimeout(max(seconds, 0), cast(Any, self._clock))
-            except TimeoutError:
-                attempt.give_up()
-                reason = f"{attempt.where}: no connection within {seconds:.1f} s"
-                raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
+                await attempt.waiting
             except BaseException:
                 attempt.give_up()
                 raise
@@ -107,6 +104,7 @@ class Attempt:
         is_v6 = ":" in address
         self.where = f"[{address}]:{port}" if is_v6 else f"{address}:{port}"
         self.waiting: Deferred[None] | None = None
+        self._timer: DelayedCall | None = None
         self._is_watched = False
         self._sock: socket.socket | None = _new_socket(is_v6)
         code = self._sock.connect_ex((address, port))
@@ -118,11 +116,24 @@ class Attempt:
             self.give_up()
             raise self._failure(code)
 
+    def bound(self, clock: Clock, seconds: float) -> None:
+        """Fail when it has not ended after so many seconds."""
+        self._timer = clock.callLater(seconds, self._expire, seconds)
+
+    def _expire(self, seconds: float) -> None:
+        self._timer = None
+        waiting, self.waiting = self.waiting, None
+        self.give_up()
+        if waiting is not None:
+            reason = f"{self.where}: no connection within {seconds:.1f} s"
+            waiting.errback(Failure(FailureKind.BACKEND_UNREACHABLE, reason))
+
     def ready(self, mask: int) -> None:
         """The attempt has ended, one way or the other."""
         waiting, self.waiting = self.waiting, None
         if waiting is None or self._sock is None:
             return
+        self._stop_timer()
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self.give_up()
@@ -151,19 +162,25 @@ class Attempt:
 
     def give_up(self) -> None:
         """Close; nobody wants the connection any more."""
+        self._stop_timer()
         sock, self._sock = self._sock, None
         if sock is not None:
             if self._is_watched:
                 self._poller.forget(sock.fileno())
             sock.close()
 
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
     def _failure(self, code: int) -> Failure:
         return Failure(FailureKind.BACKEND_UNREACHABLE, f"{self.where}: {os.strerror(code)}")
 
 
 def _new_socket(is_v6: bool) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_STREAM)
-    sock.setblocking(False)
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     # Before a handshake: else its last small write waits for an acknowledgement.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -27,7 +27,7 @@ from mailroute.net.tls import TLSSide
 from mailroute.net.transport import Clock, Transport
 from mailroute.route import Origin, TLSMode
 from mailroute.server_dialogue import ServerDialogue
-from mailroute.session import Session, Surroundings
+from mailroute.session import Session, Surroundings, Totals
 
 
 class Room:
@@ -81,21 +81,21 @@ class Listener(Factory):
         self._clock = clock
         self._room = room
         self._log = log
-        self._sessions: dict[ClientPeer, Session] = {}
+        self._strangers: set[ClientPeer] = set()
+        """Those whose streams are not joined yet."""
         self._announced: set[HeaderPeer] = set()
         """Connections whose PROXY header is to come."""
+        self._sessions = 0
         self._refused = 0
 
     def __len__(self) -> int:
         """How many sessions there are."""
-        return len(self._sessions) + len(self._announced)
+        return self._sessions + len(self._announced)
 
     @property
     def has_strangers(self) -> bool:
         """Whether there is somebody who may still log in."""
-        if self._announced:
-            return True
-        return any(not session.is_joined for session in self._sessions.values())
+        return bool(self._strangers or self._announced)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """A session, or a polite refusal."""
@@ -109,22 +109,21 @@ class Listener(Factory):
             terms.make_dialogue(), terms.tls, is_implicit, self._clock, terms.preauth_seconds
         )
         if terms.proxies is None:
-            peer.when_made = lambda: self._begin(peer)
+            peer.when_made = self._begin
             return peer
         return self._behind_proxy(peer, terms.proxies, addr)
 
     def shut_down(self) -> None:
         """Say goodbye to every client that is not joined yet."""
-        for peer, session in list(self._sessions.items()):
-            if not session.is_joined:
-                peer.shut_down()
+        for peer in list(self._strangers):
+            peer.shut_down()
         for announced in list(self._announced):
             announced.transport.loseConnection()
 
     def _behind_proxy(self, peer: ClientPeer, proxies: Proxies, addr: IAddress | None) -> Protocol:
         """The session of a listener that somebody may be in front of."""
         is_trusted = proxies.trusted.has(addr)
-        peer.when_made = lambda: self._begin(peer, is_trusted)
+        peer.when_made = lambda made: self._begin(made, is_trusted)
         is_required = proxies.headers is Headers.REQUIRED
         if not is_required and (not is_trusted or proxies.headers is Headers.OFF):
             return peer
@@ -150,12 +149,14 @@ class Listener(Factory):
             return
         journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
         session = Session(peer, origin, self._around, journal)
-        self._sessions[peer] = session
+        self._strangers.add(peer)
+        self._sessions += 1
         self._room.enter()
-        running: Deferred[None] = Deferred.fromCoroutine(session.run())
-        peer.when_lost = lambda reason: running.cancel()
+        stay = _Stay(journal, self)
+        running: Deferred[None] = Deferred.fromCoroutine(session.run(stay.ended))
+        peer.when_lost = running.cancel
         running.addErrback(self._stopped, peer, journal)
-        running.addBoth(self._ended, peer)
+        running.addBoth(self._admitted, peer)
 
     def _stopped(self, caught: Caught, peer: ClientPeer, journal: Journal) -> None:
         """The coroutine did not run to its end."""
@@ -166,6 +167,7 @@ class Listener(Factory):
             journal.broke("session")
             self._apologize(peer)
         journal.ended(peer.closed_because or "closed-by-peer", detail=peer.closed_detail)
+        self.left()
 
     def _apologize(self, peer: ClientPeer) -> None:
         try:
@@ -173,11 +175,17 @@ class Listener(Factory):
         except Exception:
             self._log.failure("a client could not be told that its session failed")
         finally:
+            peer.closed_because = peer.closed_because or "internal-error"
             if peer.is_connected:
                 peer.close("internal-error")
 
-    def _ended(self, result: object, peer: ClientPeer) -> None:
-        del self._sessions[peer]
+    def _admitted(self, result: object, peer: ClientPeer) -> None:
+        """The streams are joined, or will never be."""
+        self._strangers.discard(peer)
+
+    def left(self) -> None:
+        """A session has ended."""
+        self._sessions -= 1
         self._room.leave()
 
     def _note_refusal(self) -> None:
@@ -189,6 +197,21 @@ class Listener(Factory):
                 protocol=self._terms.protocol,
                 count=self._refused,
             )
+
+
+class _Stay:
+    """What is left of a session while its streams are joined."""
+
+    __slots__ = ("_journal", "_listener")
+
+    def __init__(self, journal: Journal, listener: Listener) -> None:
+        self._journal = journal
+        self._listener = listener
+
+    def ended(self, totals: Totals) -> None:
+        """Tell the log, and make room."""
+        self._journal.ended(totals.closed_by, totals.from_client, totals.from_backend)
+        self._listener.left()
 
 
 class _Refusal(Protocol):

@@ -7,7 +7,6 @@ whoever awaits them.  It knows the transport and the time; it knows no protocol.
 from __future__ import annotations
 
 import socket
-from typing import Protocol as Shape
 from typing import cast
 
 from OpenSSL import SSL
@@ -31,26 +30,13 @@ from mailroute.events import (
 from mailroute.net.allowance import Allowance
 from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide, tls_info
-from mailroute.net.transport import Clock, Transport
+from mailroute.net.transport import Clock, DelayedCall, Transport
 from mailroute.server_dialogue import ServerDialogue
 
 WRITTEN_LIMIT = 262144
 """Octets we say before the streams are joined: no login needs more, a flood would."""
 LINGER_SECONDS = 10.0
 """For the other side to close after we have: one that never does would keep the descriptor."""
-
-
-class Relay(Shape):
-    """What takes a peer's events over once the streams are joined."""
-
-    def received(self, data: bytes) -> None:
-        """Bytes for the other side."""
-
-    def read_ended(self) -> None:
-        """The peer will send no more; it may still be written to."""
-
-    def lost(self, reason: Caught) -> None:
-        """The connection is gone."""
 
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
@@ -63,12 +49,12 @@ class Peer(Protocol):
         """``tls``: how to begin a handshake; ``tls_first``: before anything is said."""
         self._tls = tls
         self._tls_first = tls_first
-        self._relay: Relay | None = None
         self._milestones: list[Milestone] = []
         self._waiting: Deferred[Milestone] | None = None
         self._reading_paused = False
         self._written = 0
-        self._linger = Allowance(clock, LINGER_SECONDS, self._abort)
+        self._clock = clock
+        self._linger: DelayedCall | None = None
         self._is_lost = False
         self.tls_info: TLSInfo | None = None
         self.closed_because = ""
@@ -99,12 +85,12 @@ class Peer(Protocol):
             self.perform(self._dialogue.start())
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes for the dialogue; after ``join`` this method is the relay's."""
+        """Bytes for the dialogue."""
         dialogue = self._dialogue
         if dialogue is None or self.closed_because:
             return
         self.perform(dialogue.receive_data(data))
-        if dialogue.full and not self._reading_paused and self._relay is None:
+        if dialogue.full and not self._reading_paused:
             self._reading_paused = True
             self.pause_reading()
 
@@ -127,11 +113,8 @@ class Peer(Protocol):
 
     def readConnectionLost(self) -> None:
         """The other side has finished speaking."""
-        if self._relay is not None:
-            self._relay.read_ended()
-        else:
-            # Before the join a client that says no more cannot log in any more either.
-            self.close("closed-by-peer")
+        # Before the join a client that says no more cannot log in any more either.
+        self.close("closed-by-peer")
 
     def writeConnectionLost(self) -> None:
         """Our own half-close is done."""
@@ -140,12 +123,8 @@ class Peer(Protocol):
         """The connection is gone."""
         self.is_connected = False
         self._is_lost = True
-        self._allowance.hold()
-        self._linger.hold()
-        relay, self._relay = self._relay, None
-        if relay is not None:
-            relay.lost(reason)
-        elif self._dialogue is not None:
+        self._stop_time()
+        if self._dialogue is not None:
             self._end_of_dialogue(reason)
             self._dialogue = None
 
@@ -173,17 +152,17 @@ class Peer(Protocol):
         self.closed_because = self.closed_because or why
         self._leave()
 
-    def join(self, relay: Relay) -> bytes:
-        """Hand the connection to the relay; returns the trailing data.
+    def hand_over(self, heir: object) -> bytes:
+        """Give the connection away: its events are the heir's; returns the trailing data.
 
         From here on neither a dialogue nor a secret is alive on this side.
         """
         trailing = self._dialogue.trailing_data if self._dialogue is not None else b""
-        self._allowance.hold()
+        self._stop_time()
         self._dialogue = None
-        self._relay = relay
         self._tls = None
-        self.dataReceived = relay.received  # type: ignore[method-assign]
+        self.is_connected = False
+        self.stream.hand_over(heir)
         return trailing
 
     @property
@@ -228,8 +207,20 @@ class Peer(Protocol):
             self._milestones.append(milestone)
 
     def _leave(self) -> None:
-        self._linger.run()
+        if self._linger is None:
+            self._linger = self._clock.callLater(LINGER_SECONDS, self._cut)
         self.transport.loseConnection()
+
+    def _stop_time(self) -> None:
+        """No time-out of this side's will come any more."""
+        self._allowance.end()
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    def _cut(self) -> None:
+        self._linger = None
+        self._abort()
 
     def _abort(self) -> None:
         self.transport.abortConnection()

@@ -67,16 +67,33 @@ def passed_by_systemd(name: str, environment: Mapping[str, str]) -> socket.socke
 
     Raises OSError when there is none.
     """
-    names = environment.get("LISTEN_FDNAMES", "").split(":")
-    number = environment.get("LISTEN_FDS", "")
-    count = int(number) if number.isdecimal() else 0
-    is_ours = environment.get("LISTEN_PID") == str(os.getpid())
-    if not is_ours or name not in names[:count]:
+    names = environment.get("LISTEN_FDNAMES", "").split(":")[: _count_passed(environment)]
+    number = _FIRST_PASSED_DESCRIPTOR + names.index(name) if name in names else -1
+    if not _is_listening(number):
         raise OSError(errno.ENOENT, f"systemd passed no socket named {name}")
     # A copy: the descriptor itself stays for the next start in this process.
-    passed = socket.socket(fileno=os.dup(_FIRST_PASSED_DESCRIPTOR + names.index(name)))
+    passed = socket.socket(fileno=os.dup(number))
     passed.setblocking(False)
     return passed
+
+
+def _count_passed(environment: Mapping[str, str]) -> int | None:
+    """How many sockets were passed to this process; None: as many as there are names."""
+    number, pid = environment.get("LISTEN_FDS"), environment.get("LISTEN_PID")
+    if number is None and pid is None:
+        # Twisted's own plugins remove both when they are loaded, and leave the names.
+        return None
+    if pid != str(os.getpid()) or number is None or not number.isdecimal():
+        return 0
+    return int(number)
+
+
+def _is_listening(number: int) -> bool:
+    try:
+        with socket.socket(fileno=os.dup(number)) as passed:
+            return bool(passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:
+        return False
 
 
 def listening(bound: socket.socket) -> socket.socket:

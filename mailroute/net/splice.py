@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mailroute.net.joint import Joint, Totals
+from collections.abc import Callable
+
+from mailroute.net.joint import Joint, Joints, Totals
 from mailroute.net.peer import Peer
 from mailroute.net.pipes import PipePool
 from mailroute.net.transport import Clock
@@ -14,21 +16,21 @@ class Splicer:
     """Joins peers, and knows the joints that are alive."""
 
     def __init__(self, clock: Clock, idle_seconds: float) -> None:
-        self._clock = clock
-        self._idle_seconds = idle_seconds
-        self._pool = PipePool()
-        self.joints: set[Joint] = set()
+        self._joints = Joints(clock, idle_seconds, PipePool())
+        self.joints = self._joints.alive
 
-    async def splice(self, client: Peer, backend: Peer) -> Totals:
-        """Join the two until both connections are gone."""
-        joint = Joint(client, backend, self._clock, self._idle_seconds, self._pool)
-        self.joints.add(joint)
+    def splice(self, client: Peer, backend: Peer, ended: Callable[[Totals], None]) -> None:
+        """Join the two; ``ended`` is called when both connections are gone.
+
+        If that fails, both are closed, and ``ended`` is not called.
+        """
+        joint = Joint(client, backend, self._joints, ended)
         try:
-            joint.start()
-            return await joint.finished
-        finally:
-            self.joints.discard(joint)
+            joint.start(client, backend)
+        except BaseException:
+            joint.fail()
+            raise
 
     def close(self) -> None:
         """Give the pooled pipes back."""
-        self._pool.close()
+        self._joints.pool.close()

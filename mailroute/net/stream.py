@@ -83,6 +83,10 @@ class Stream:
         self._protocol = protocol
         protocol.makeConnection(self)
 
+    def hand_over(self, protocol: Any) -> None:
+        """Another protocol is called from now on; nobody asks for the addresses any more."""
+        self._protocol, self.addresses = protocol, (None, None)
+
     # -- the poller's side ---------------------------------------------------------------
 
     def ready(self, mask: int) -> None:
@@ -115,12 +119,10 @@ class Stream:
             return None
         except SSL.ZeroReturnError:
             return b""
-        except SSL.SysCallError as error:
+        except (OSError, SSL.Error) as error:
             # Many peers close without a close_notify; it is an end like any other here.
-            self._fail(DONE if error.args[0] == -1 else LOST)
-            return None
-        except (OSError, SSL.Error):
-            self._fail(LOST)
+            is_end = isinstance(error, SSL.SysCallError) and error.args[0] == -1
+            self._fail(DONE if is_end else LOST)
             return None
         if len(chunk) < READ_OCTETS and not self._end_is_seen:
             # A short read has emptied the socket; the next bytes come with an edge of their own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from twisted.logger import Logger
@@ -21,6 +21,9 @@ NO_PLACEHOLDER = (
     "mapping.sql.query: the query has no placeholder ($1, ?, :key), so that every account gets "
     "the same answer; a placeholder stands outside of quotes"
 )
+
+Answer = Callable[[tuple[str, ...], float], Awaitable[Row | None]]
+"""Asks with some parameters, until a moment; None: there is no such row.  Raises LookupFailed."""
 
 _MESSAGE_LIMIT = 300
 _log = Logger(namespace="mailroute.tables")
@@ -61,13 +64,24 @@ class SqlTable:
 
     async def lookup(self, key: Key) -> Row | None:
         """Try the keys in order.  Raises LookupFailed, within the lookup time-out if need be."""
+        return await self.lookup_by(key, self.answer)
+
+    async def lookup_by(self, key: Key, answer: Answer) -> Row | None:
+        """The same, each question asked by ``answer``: for whoever tells what is asked."""
         until = self._clock.seconds() + self._lookup_seconds
         for tried in self._keys.expand(key):
-            first = await self._ask(self.statement.parameters(key, tried), until)
-            row = None if first is None else self._rows.read(first.names, first.values)
+            row = await answer(self.statement.parameters(key, tried), until)
             if row is not None:
                 return row
         return None
+
+    async def answer(self, parameters: tuple[str, ...], until: float) -> Row | None:
+        """Ask the query once, with the driver's parameters, until that moment at most.
+
+        Raises LookupFailed.
+        """
+        first = await self._ask(parameters, until)
+        return None if first is None else self._rows.read(first.names, first.values)
 
     def check(self) -> str | None:
         """Try the query, blocking, before the reactor runs.

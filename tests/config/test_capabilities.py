@@ -6,6 +6,10 @@ from mailroute.config.model import Capabilities
 from tests.config.reading import ConfigurationCase
 
 MECHANISMS = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
+SIEVE = (
+    "fileinto", "envelope", "vacation", "imap4flags", "subaddress", "relational", "copy", "body",
+    "variables",
+)  # fmt: skip
 
 
 class CapabilityTests(ConfigurationCase):
@@ -22,6 +26,7 @@ class CapabilityTests(ConfigurationCase):
                 "imap": Capabilities(MECHANISMS, False, None, imap),
                 "pop3": Capabilities(MECHANISMS, False, None, ()),
                 "submission": Capabilities(MECHANISMS, False, None, submission),
+                "managesieve": Capabilities(MECHANISMS, False, None, SIEVE, "mailroute"),
             },
         )
 
@@ -32,6 +37,7 @@ class CapabilityTests(ConfigurationCase):
             'advertise = ["IMAP4rev1", "IMAP4rev2"]\nlearn = false\nlearn_interval = "600s"\n'
             '[capabilities.pop3]\nsasl = ["XOAUTH2", "PLAIN"]\nbanner = "Hi"\n'
             '[capabilities.submission]\nehlo = ["SIZE 1000", "8BITMIME"]\nbanner = "Ho"\n'
+            '[capabilities.managesieve]\nsieve = ["fileinto"]\nimplementation = "Ours 1"\n'
         ).capabilities
         self.assertEqual(
             found,
@@ -39,6 +45,7 @@ class CapabilityTests(ConfigurationCase):
                 "imap": Capabilities(("PLAIN",), False, "Hello there", ("IMAP4rev1", "IMAP4rev2")),
                 "pop3": Capabilities(("XOAUTH2", "PLAIN"), False, "Hi", ()),
                 "submission": Capabilities(MECHANISMS, False, "Ho", ("SIZE 1000", "8BITMIME")),
+                "managesieve": Capabilities(MECHANISMS, False, None, ("fileinto",), "Ours 1"),
             },
         )
 
@@ -79,11 +86,25 @@ class CapabilityTests(ConfigurationCase):
                 capabilities=f'[capabilities.submission]\nehlo = ["{name}"]\n',
             )
 
+    def test_sieve_extensions(self) -> None:
+        """One word each, for they are told in one string with spaces between."""
+        for name in ("", "a b", r"\"", "é", r"a\nb", r"\\"):
+            self.complains(
+                "capabilities.managesieve.sieve",
+                capabilities=f'[capabilities.managesieve]\nsieve = ["{name}"]\n',
+            )
+        self.complains(
+            "capabilities.managesieve.sieve",
+            "empty",
+            capabilities="[capabilities.managesieve]\nsieve = []\n",
+        )
+
     def test_banner(self) -> None:
         """One printable line; in POP3 nothing that offers APOP (RFC 1939 section 7)."""
         for protocol, banner in (
             ("imap", "a\\r\\nb"),
             ("submission", "é"),
+            ("managesieve", "a\\nb"),
             ("pop3", "<1.2@mail.example.org>"),
         ):
             self.complains(
@@ -94,7 +115,11 @@ class CapabilityTests(ConfigurationCase):
     def test_protocols(self) -> None:
         """Keys of other protocols are not taken; HTTP is ignored."""
         for text, key, part in (
-            ("[capabilities.managesieve]\n", "capabilities.managesieve", "not supported yet"),
+            (
+                "[capabilities.imap]\nimplementation = 'x'\n",
+                "capabilities.imap.implementation",
+                "unknown key",
+            ),
             ("[capabilities.imaps]\n", "capabilities.imaps", "capabilities.imap?"),
             ("[capabilities.pop3]\nehlo = []\n", "capabilities.pop3.ehlo", "unknown key"),
             ("[capabilities.imap]\nlearn = true\n", "capabilities.imap.learn", "not supported yet"),

@@ -120,9 +120,9 @@ class DestinationTests(ConfigurationCase):
         """HTTP is ignored, protocols to come are refused, others are unknown."""
         place = "destination.east.protocol"
         self.complains(
-            f"{place}.managesieve",
+            f"{place}.lmtp",
             "not supported yet",
-            destination=f"{EAST}[{place}.managesieve]\n",
+            destination=f"{EAST}[{place}.lmtp]\n",
         )
         self.complains(
             f"{place}.imaps", f"did you mean {place}.imap?", destination=f"{EAST}[{place}.imaps]\n"

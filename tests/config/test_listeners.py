@@ -66,7 +66,7 @@ class ListenerTests(ConfigurationCase):
 
     def test_later(self) -> None:
         """Protocols and keys that are to come are named so."""
-        for protocol in ("managesieve", "smtp", "lmtp"):
+        for protocol in ("smtp", "lmtp"):
             self.complains(
                 "listener.imap.protocol",
                 "not supported yet",

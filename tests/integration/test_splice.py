@@ -77,10 +77,11 @@ class SpliceCase:
         self.poller.start()
         self.splicer = Splicer(reactor, 600.0)
         if not self.has_pipes:
-            self.splicer._pool.take = lambda: None  # type: ignore[method-assign]
+            self.splicer._joints.pool.take = lambda: None  # type: ignore[method-assign]
         client, accepted = await self._connection(self._client_peer)
         backend, connected = await self._connection(self._backend_peer)
-        joined = Deferred.fromCoroutine(self.splicer.splice(accepted, connected))
+        joined: Deferred[Totals] = Deferred()
+        self.splicer.splice(accepted, connected, joined.callback)
         (self.joint,) = self.splicer.joints
         try:
             await scenario(client, backend, joined)
@@ -181,7 +182,7 @@ class SpliceCase:
                     quiet_since = reactor.seconds()
                 await deferLater(reactor, 0)
             # Beside the pipe there are the kernel's own buffers of the client's connection.
-            assert self.joint.backend.octets < 16 * PIPE_OCTETS, self.joint.backend.octets
+            assert self.joint.sides[1].octets < 16 * PIPE_OCTETS, self.joint.sides[1].octets
             _reset(client)
             assert (await joined).closed_by == "client-lost"
 

@@ -43,13 +43,6 @@ class CountingPool(PipePool):
         super().discard(pipe)
 
 
-class FakeSide:
-    """Counts octets."""
-
-    def __init__(self) -> None:
-        self.octets = 0
-
-
 class FlowTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.loop = Loop()
@@ -61,8 +54,7 @@ class FlowTests(SynchronousTestCase):
             self.addCleanup(pool.close)
         self.source, self.sender = self.loop.stream(Recorder())
         self.sink, self.receiver = self.loop.stream(Recorder())
-        self.side = FakeSide()
-        self.flow = Flow(self.side, self.source.transport, self.sink.transport, pool)
+        self.flow = Flow(self.source.transport, self.sink.transport, pool)
         self.addCleanup(self.flow.stop)
         self.flow.start()
 
@@ -80,7 +72,7 @@ class FlowTests(SynchronousTestCase):
             if rounds > stall:
                 received += read_all(self.receiver)
         assert bytes(received) == data
-        assert self.side.octets == octets
+        assert self.flow.octets == octets
         return data
 
     def test_small_exchanges_pay_for_no_pipe(self) -> None:

@@ -84,7 +84,7 @@ class StreamTests(JoinedCase):
             joined.client.transport.pauseProducing()
             joined.backend.say(data)
             self.settle()
-            self.assertLess(joined.joint.backend.octets, HELD_AT_MOST)
+            self.assertLess(joined.joint.sides[1].octets, HELD_AT_MOST)
             joined.client.say(b"the other way goes on")
             self.settle()
             self.assertEqual(joined.backend.joined, b"the other way goes on")
@@ -101,7 +101,7 @@ class StreamTests(JoinedCase):
             joined.backend.transport.pauseProducing()
             joined.client.say(data)
             self.settle()
-            self.assertLess(joined.joint.client.octets, HELD_AT_MOST)
+            self.assertLess(joined.joint.sides[0].octets, HELD_AT_MOST)
             joined.backend.transport.resumeProducing()
             self.settle()
             self.assertTrue(joined.backend.joined == data)
@@ -263,7 +263,7 @@ class HalfCloseTests(JoinedCase):
         joined = self.join(True, False)
         joined.backend.say(b"* BYE\r\n")
         self.settle()
-        joined.joint.backend.read_ended()
+        joined.joint.sides[1].readConnectionLost()
         self.settle()
         self.assertEqual(joined.client.take(), b"* BYE\r\n")
         self.assertIsNotNone(joined.client.lost)
@@ -290,10 +290,10 @@ class HalfCloseTests(JoinedCase):
     def test_heard_twice(self) -> None:
         """The end of a side that was paused may be reported again: it counts once."""
         joined = self.join(False, True)
-        side = joined.joint.client
-        side.read_ended()
+        side = joined.joint.sides[0]
+        side.readConnectionLost()
         self.advance(HALF_CLOSED_SECONDS * 0.9)
-        side.read_ended()
+        side.readConnectionLost()
         self.advance(HALF_CLOSED_SECONDS * 0.4)
         self.assertIsNotNone(joined.backend.lost)
         self.end(joined.client)

@@ -52,12 +52,12 @@ class PlainCase(JoinedCase):
         return joined
 
     def pool(self, joined: Joined) -> PipePool:
-        return joined.world.splicer._pool
+        return joined.world.splicer._joints.pool
 
     def end(self, *clients: Any) -> None:
         """No pipe is lent, and every descriptor is back."""
         super().end(*clients)
-        pool = self.world.splicer._pool
+        pool = self.world.splicer._joints.pool
         self.assertEqual(pool._lent, 0)
         pool.close()
         self.assertEqual(open_descriptors() - self.before, set())
@@ -91,7 +91,7 @@ class PipeTests(PlainCase):
         """A stalled reader holds one pipe, and what fits into it."""
         data = noise(2, 10 * PIPE_OCTETS)
         joined = self.stalled(data)
-        self.assertLess(joined.joint.backend.octets, 2 * LARGE_BUFFER + PIPE_OCTETS + BUFFERS)
+        self.assertLess(joined.joint.sides[1].octets, 2 * LARGE_BUFFER + PIPE_OCTETS + BUFFERS)
         joined.client.transport.resumeProducing()
         self.settle()
         self.assertEqual(self.pool(joined)._lent, 0)
@@ -135,7 +135,7 @@ class PipeTests(PlainCase):
         joined.client.transport.pauseProducing()
         joined.backend.say(noise(5))
         self.settle()
-        self.assertLess(joined.joint.backend.octets, 2 * LARGE_BUFFER + BUFFERS)
+        self.assertLess(joined.joint.sides[1].octets, 2 * LARGE_BUFFER + BUFFERS)
         joined.client.transport.resumeProducing()
         self.settle()
         self.assertTrue(joined.client.take() == noise(5))
@@ -255,13 +255,13 @@ class BrokenTests(PlainCase):
     def test_nothing_is_moved_after_the_end(self) -> None:
         """An event of the same round does not bring a joint back to life."""
         joined = self.stalled(noise(16, 4 * PIPE_OCTETS))
-        joint = joined.joint
-        held = joint.backend.octets
-        joint.end("shutdown")
+        backend = joined.joint.sides[1]
+        held = backend.octets
+        joined.joint.end("shutdown")
         joined.client.transport.resumeProducing()
         joined.backend.say(b"more")
         self.settle()
-        self.assertEqual(joint.backend.octets, held)
+        self.assertEqual(backend.octets, held)
         self.assertEqual(len(joined.world.listener), 0)
         joined.client.reset()
         self.end()
@@ -277,7 +277,7 @@ class SecureTests(JoinedCase):
             joined.client.transport.pauseProducing()
             joined.backend.say(noise(1))
             self.settle()
-            self.assertLess(joined.joint.backend.octets, BUFFERS, legs)
+            self.assertLess(joined.joint.sides[1].octets, BUFFERS, legs)
             joined.client.transport.resumeProducing()
             self.settle()
             self.assertTrue(joined.client.take() == noise(1), legs)
@@ -304,10 +304,10 @@ class SecureTests(JoinedCase):
         joined.backend.say(noise(3, 300_000))
         self.settle()
         joint = joined.joint
-        held = joint.backend.octets
+        held = joint.sides[1].octets
         joint.end("shutdown")
         joined.backend.say(noise(4))
         self.settle()
-        self.assertEqual(joint.backend.octets, held)
+        self.assertEqual(joint.sides[1].octets, held)
         joined.client.reset()
         self.end()

@@ -170,3 +170,17 @@ class SystemdTests(SocketCase):
             self.assertIn("systemd passed no socket named imap", str(caught.exception))
         with self.assertRaises(OSError):
             passed_by_systemd("imap", {})
+
+    def test_after_twisted(self) -> None:
+        """Twisted's plugins take number and process away; the names are what is left."""
+        bound = passed_by_systemd("imaps", {"LISTEN_FDNAMES": "imap:imaps"})
+        self.assertEqual(self.keep(bound).getsockname(), self.passed[1].getsockname())
+
+    def test_no_listener(self) -> None:
+        """A descriptor that is no listening socket was not passed by systemd."""
+        there = sockets._FIRST_PASSED_DESCRIPTOR
+        with socket.socket() as silent, open(os.devnull) as nothing:
+            for other in (silent.fileno(), nothing.fileno()):
+                os.dup2(other, there)
+                with self.assertRaises(OSError):
+                    passed_by_systemd("imap", self.environment)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
+
 from mailroute.net.joint import Joint
 from tests.support import local_reactor
 from tests.support.joined import LEGS, JoinedCase
@@ -17,8 +20,8 @@ class SplicerTests(JoinedCase):
         """The kernel may move the bytes where both legs are plain, and only there."""
         for legs in LEGS:
             joined = self.join(*legs)
-            pools = {flow._pool for flow in joined.joint._flows}
-            expected = None if any(legs) else joined.world.splicer._pool
+            pools = {side._pool for side in joined.joint.sides}
+            expected = None if any(legs) else joined.world.splicer._joints.pool
             self.assertEqual(pools, {expected}, legs)
             self.leave(joined.client)
             self.end()
@@ -79,3 +82,41 @@ class SplicerTests(JoinedCase):
         client.reset()
         self.settle()
         self.end()
+
+
+class LifetimeTests(JoinedCase):
+    """What a node with many idle sessions pays for."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.before = self.count()
+
+    def count(self) -> Counter[str]:
+        return Counter(type(each).__name__ for each in gc.get_objects())
+
+    def alive(self) -> Counter[str]:
+        """Living objects by their classes' names, without those of other tests' modules."""
+        return self.count() - self.before
+
+    def test_joined(self) -> None:
+        """Nothing of a login outlives the join, and nobody needs the collector for that."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            alive = self.alive()
+            for gone in ("ClientPeer", "BackendPeer", "Session", "Allowance", "coroutine"):
+                self.assertEqual(alive[gone], 0, (gone, legs))
+            self.leave(joined.client)
+            self.end()
+
+    def test_ended(self) -> None:
+        """An ended session leaves no cycle."""
+        for legs in LEGS:
+            joined = self.join(*legs)
+            self.leave(joined.client)
+            alive = self.alive()
+            for gone in ("Joint", "Side", "Journal", "Origin"):
+                self.assertEqual(alive[gone], 0, (gone, legs))
+            self.end()

@@ -20,6 +20,7 @@ LOGINS = {
     "imap": b"a LOGIN alice@example.org s3cr3t-0f-alice\r\n",
     "pop3": b"USER alice@example.org\r\nPASS s3cr3t-0f-alice\r\n",
     "submission": b"EHLO me\r\nAUTH PLAIN " + PLAIN + b"\r\n",
+    "managesieve": b'AUTHENTICATE "PLAIN" "' + PLAIN + b'"\r\n',
 }
 
 
@@ -62,16 +63,19 @@ PRELUDES = {
     "imap": (),
     "pop3": (b"+OK\r\nUSER\r\nSASL PLAIN\r\n.\r\n",),
     "submission": (b"250-east\r\n250 AUTH PLAIN\r\n",),
+    "managesieve": (),
 }
 ACCEPTED = {
     "imap": b"mr1 OK [CAPABILITY IMAP4rev1] welcome\r\n",
     "pop3": b"+OK welcome\r\n",
     "submission": b"235 2.7.0 welcome\r\n",
+    "managesieve": b'OK "welcome"\r\n',
 }
 REJECTED = {
     "imap": b"mr1 NO wrong\r\n",
     "pop3": b"-ERR wrong\r\n",
     "submission": b"535 5.7.8 wrong\r\n",
+    "managesieve": b'NO "wrong"\r\n',
 }
 
 
@@ -86,6 +90,8 @@ def login(protocol: str, name: str, secret: bytes = SECRET) -> bytes:
         return b"a AUTHENTICATE PLAIN " + plain(name, secret) + b"\r\n"
     if protocol == "pop3":
         return b"AUTH PLAIN " + plain(name, secret) + b"\r\n"
+    if protocol == "managesieve":
+        return b'AUTHENTICATE "PLAIN" "' + plain(name, secret) + b'"\r\n'
     return b"EHLO me\r\nAUTH PLAIN " + plain(name, secret) + b"\r\n"
 
 

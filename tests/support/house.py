@@ -7,7 +7,7 @@ client (``Visit``) and for the backends (``Dialled``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
@@ -41,6 +41,7 @@ GREETINGS = {
     "imap": b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n",
     "pop3": b"+OK ready\r\n",
     "submission": b"220 backend ESMTP\r\n",
+    "managesieve": b'"SASL" "PLAIN"\r\nOK "ready"\r\n',
 }
 
 
@@ -50,6 +51,11 @@ class Wire(StringTransport):
     def __init__(self) -> None:
         super().__init__(lenient=True)
         self.on_close: Callable[[], None] = lambda: None
+        self.heir: Any = None
+
+    def hand_over(self, protocol: Any) -> None:
+        """Another protocol is called from now on."""
+        self.heir = protocol
 
     def getHandle(self) -> object:
         """No socket, so that the engine in our own memory moves the bytes."""
@@ -83,7 +89,7 @@ class End:
     def says(self, data: bytes) -> bytes:
         """Send; returns what came back at once."""
         if not self.closed:
-            self._peer.dataReceived(data)
+            (self.wire.heir or self._peer).dataReceived(data)
         return self.hears()
 
     def hears(self) -> bytes:
@@ -95,7 +101,7 @@ class End:
         if not self.closed:
             self.closed = True
             self.wire.disconnecting = True
-            self._peer.connectionLost(Caught(ConnectionDone()))
+            (self.wire.heir or self._peer).connectionLost(Caught(ConnectionDone()))
 
 
 class Visit(End):

@@ -64,6 +64,22 @@ class SqlTableTests(SynchronousTestCase):
         self.assertEqual(table.asked, [(("joe@x.org",), 105), (("x.org",), 105)])
         self.assertEqual(self.found(table, Key("joe")), Row("west"))
 
+    def test_lookup_by(self) -> None:
+        """Whoever tells what is asked sees each question of the same lookup, with its answer."""
+        table = self.make("SELECT d WHERE i = $1", "{user}", "{domain}", "*")
+        table.rows = {"x.org": ("east",), "*": ("west",)}
+        seen: list[tuple[tuple[str, ...], Row | None]] = []
+
+        async def answer(parameters: tuple[str, ...], until: float) -> Row | None:
+            row = await table.answer(parameters, until)
+            seen.append((parameters, row))
+            return row
+
+        found = Deferred.fromCoroutine(table.lookup_by(Key("joe@x.org"), answer))
+        self.assertEqual(self.successResultOf(found), Row("east"))
+        self.assertEqual(seen, [(("joe@x.org",), None), (("x.org",), Row("east"))])
+        self.assertEqual(table.asked, [(("joe@x.org",), 105), (("x.org",), 105)])
+
     def test_empty_row_is_no_hit(self) -> None:
         """A row of NULLs is an absence: the next key is tried."""
         table = self.make("SELECT d WHERE i = $1", "{user}", "*")

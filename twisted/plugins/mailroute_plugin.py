@@ -5,6 +5,6 @@ from twisted.application.service import ServiceMaker
 mailroute = ServiceMaker(
     "mailroute",
     "mailroute.tap",
-    "Mail routing proxy for IMAP, POP3 and submission",
+    "Mail routing proxy for IMAP, POP3, submission and ManageSieve",
     "mailroute",
 )
