@@ -22,7 +22,7 @@ from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLS
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl import plain
 from mailroute.sasl.registry import mechanisms
@@ -175,7 +175,7 @@ def make_connector(configuration: model.Configuration, dial: Dial, clock: Clock)
     return Connector(
         clock,
         dial,
-        client_dialogue_maker(server.hostname),
+        client_dialogue_maker(server.hostname, server.proxy_ttl),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
@@ -230,20 +230,40 @@ def make_proxies(listener: model.Listener) -> Proxies | None:
     return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
 
 
-def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], ClientDialogue]:
-    """What makes the dialogue that logs in at a route's backend; it raises Failure."""
+def client_dialogue_maker(
+    hostname: str, proxy_ttl: int = 7
+) -> Callable[[Route, Login, Origin], ClientDialogue]:
+    """What makes the dialogue that logs in at a route's backend; it raises Failure.
+
+    ``proxy_ttl``: how many proxies there may be behind us.
+    """
 
     def make(route: Route, login: Login, origin: Origin) -> ClientDialogue:
         backend = route.backend
         has_leave = backend.tls is TLSMode.PLAIN and backend.allow_plaintext_auth
-        return PROTOCOLS[origin.protocol].make_client(
+        dialogue = PROTOCOLS[origin.protocol].make_client(
             _renamed(login, route.login_name),
             backend.tls is TLSMode.STARTTLS,
             backend.tls is TLSMode.IMPLICIT or has_leave,
             hostname,
         )
+        if backend.forwarding is not Forwarding.NONE:
+            announcement = Announcement(origin, _hops_left(origin, proxy_ttl))
+            if backend.forwarding is Forwarding.XCLIENT:
+                dialogue.announcement = announcement
+        return dialogue
 
     return make
+
+
+def _hops_left(origin: Origin, proxy_ttl: int) -> int:
+    """How many proxies there may be from the backend on."""
+    given = origin.introduction.hops_left
+    hops = proxy_ttl if given is None else min(proxy_ttl, given - 1)
+    if hops < 1:
+        reason = "the login has come through as many proxies as it may: do they form a loop?"
+        raise Failure(FailureKind.DESTINATION_UNKNOWN, reason)
+    return hops
 
 
 def _renamed(login: Login, name: str | None) -> Login:

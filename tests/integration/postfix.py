@@ -173,7 +173,7 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 {host}:{server.submissions} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
 {host}:{server.told} inet n - n - - smtpd
-  -o smtpd_authorized_xclient_hosts={host}/8
+  -o smtpd_authorized_xclient_hosts=127.0.0.0/8
   -o inet_protocols=all
 {host}:{server.announced} inet n - n - - smtpd
   -o smtpd_upstream_proxy_protocol=haproxy

@@ -14,7 +14,7 @@ from tests.integration.clients import Wire
 from tests.integration.dovecot import Dovecot, Options
 from tests.integration.matrix import ProxyTestCase, started
 from tests.integration.postfix import Postfix
-from tests.integration.proxy import MODES, Destination, Settings
+from tests.integration.proxy import MODES, Destination, Proxy, Settings
 from tests.support.ports import LOOPBACK, free_ports, poll
 
 V4, V6 = "203.0.113.9", "2001:db8::9"
@@ -59,7 +59,8 @@ service submission-login {{
 SECRET = "told-secret"
 HEADER: dict[str, object] = {"proxy_protocol": True}
 VERSION_1: dict[str, object] = {"proxy_protocol": "v1"}
-WAYS = {"header": HEADER, "version1": VERSION_1}
+XCLIENT: dict[str, object] = {"forwarding": "xclient"}
+WAYS = {"header": HEADER, "version1": VERSION_1, "xclient": XCLIENT}
 
 
 class Told:
@@ -91,6 +92,7 @@ class Told:
         listener = {"proxy_protocol": "required", "proxy_trusted": ["127.0.0.0/8"]}
         routes = {f"{each.name}@example.org": each.name for each in destinations}
         self.proxy = started(Settings(tuple(destinations), routes, listener=listener))
+        self.strict = started(Settings(tuple(destinations), routes))
 
     def _dovecot(self, way: str, mode: str) -> Destination:
         """Submission has no implicit TLS there, and is then left out."""
@@ -155,12 +157,13 @@ class IdentityCase(ProxyTestCase):
         self.assertEqual(record["outcome"], "joined")
         return str(record["id"])
 
-    def logged(self, server: Dovecot | Postfix, pattern: str) -> str:
-        """The line of the server's log that has this."""
+    def logged(self, server: Dovecot | Postfix, pattern: str, since: int) -> str:
+        """The line of the server's log that has this, behind so many characters of it."""
         found: list[str] = []
 
         def look() -> bool:
-            found[:] = [line for line in server.log().splitlines() if re.search(pattern, line)]
+            lines = server.log()[since:].splitlines()
+            found[:] = [line for line in lines if re.search(pattern, line)]
             return bool(found)
 
         self.assertTrue(poll(look, 30), f"{pattern} not in: {server.log()[-3000:]}")
@@ -175,11 +178,26 @@ class IdentityCase(ProxyTestCase):
         found = []
         for client in CLIENTS:
             for protocol in ("imap", "pop3", "submission")[: 3 - (mode == "implicit")]:
+                before = len(told().dovecot.log())
                 known = self.session(name, protocol, client, front)
                 pattern = rf"{protocol}-login: .*Login: user=<{name}@.*rip={client}, "
-                found.append((known, self.logged(told().dovecot, pattern)))
-                self.assertIn(f"lip={CLIENTS[client]}, ", found[-1][1])
+                found.append((known, self.logged(told().dovecot, pattern, before)))
+                if protocol == "imap" or way != "xclient":
+                    # XCLIENT has no word for where the client connected to.
+                    self.assertIn(f"lip={CLIENTS[client]}, ", found[-1][1])
                 self.assertIn("real=127.0.0.1", found[-1][1])
+        return found
+
+
+    def at_postfix(self, way: str) -> list[str]:
+        """The client's address is in Postfix's log, plain and by STARTTLS; returns the lines."""
+        found = []
+        for mode in ("plain", "starttls"):
+            for client in CLIENTS:
+                before = len(told().postfix.log())
+                self.session(f"postfix-{way}-{mode}", "submission", client)
+                pattern = rf"disconnect from unknown\[{client}\] .*auth=1"
+                found.append(self.logged(told().postfix, pattern, before))
         return found
 
 
@@ -209,10 +227,85 @@ class HeaderTests(IdentityCase):
 
     def test_postfix(self) -> None:
         """Both versions, plain and before STARTTLS, both families."""
-        for way in WAYS:
-            for mode in ("plain", "starttls"):
-                for client in CLIENTS:
-                    before = len(told().postfix.log())
-                    self.session(f"postfix-{way}-{mode}", "submission", client)
-                    self.logged(told().postfix, rf"disconnect from \S+\[{client}\] .*auth=1")
-                    self.assertIn(f"connect from unknown[{client}]", told().postfix.log()[before:])
+        for way in ("header", "version1"):
+            for line in self.at_postfix(way):
+                self.assertNotIn("xclient", line)
+
+
+class XclientTests(IdentityCase):
+    """XCLIENT, and ID in IMAP."""
+
+    def same_session(self, mode: str) -> None:
+        for known, line in self.at_dovecot("xclient", mode):
+            self.assertIn(f"session=<{known}>", line)
+
+    def test_dovecot_plain(self) -> None:
+        """The address, where it connected to, and one id of the session in both logs."""
+        self.same_session("plain")
+
+    def test_dovecot_starttls(self) -> None:
+        """The same behind STARTTLS."""
+        self.same_session("starttls")
+
+    def test_dovecot_implicit(self) -> None:
+        """The same behind TLS from the first byte."""
+        self.same_session("implicit")
+
+    def test_postfix(self) -> None:
+        """By XCLIENT, behind STARTTLS where there is one; no name but the client's address."""
+        for line in self.at_postfix("xclient"):
+            self.assertIn(" xclient=", line)
+
+    def test_mail(self) -> None:
+        """A message that was submitted tells of the client alone, by its own name."""
+        account = "postfix-xclient-starttls@example.org"
+        for client, shown in ((V4, V4), (V6, f"IPv6:{V6}")):
+            recipient = f"told-{client.replace(':', '-')}@example.net"
+            port = self.proxy.ports["submission", "starttls"]
+            with Wire("submission", port, "plain", header(client)) as wire:
+                self.assertTrue(wire.log_in(account, SECRET).is_accepted)
+                for line in (f"MAIL FROM:<{account}>", f"RCPT TO:<{recipient}>"):
+                    self.assertTrue(wire.ask(line).startswith("250"), line)
+                self.assertTrue(wire.ask("DATA").startswith("354"))
+                self.assertTrue(wire.ask("Subject: x\r\n\r\nhello\r\n.").startswith("250"))
+            (message,) = told().postfix.wait_for(recipient)
+            self.assertIn(f"Received: from client.example (unknown [{shown}])".encode(), message)
+
+    def test_forged(self) -> None:
+        """What a client says of its address is not what Dovecot hears."""
+        account = "dovecot-xclient-starttls@example.org"
+        before = len(told().dovecot.log())
+        forged = '("name" "x" "x-originating-ip" "198.51.100.1" "x-session-id" "mine")'
+        # The proxy in front is believed, and so is what its clients say: another one is needed.
+        with Wire("imap", self.strict.ports["imap", "plain"]) as wire:
+            self.assertTrue(wire.ask(f"i ID {forged}").startswith("i OK"))
+            self.assertTrue(wire.log_in(account, SECRET).is_accepted)
+        line = self.logged(told().dovecot, r"imap-login: .*Login: ", before)
+        self.assertIn("rip=127.0.0.1, ", line)
+        self.assertNotIn("mine", line)
+
+    def test_believed(self) -> None:
+        """A proxy in front that speaks ID, not PROXY, says who its client is."""
+        account = "dovecot-xclient-starttls@example.org"
+        before = len(told().dovecot.log())
+        fields = f'("x-originating-ip" "{V6}" "x-originating-port" "99")'
+        with Wire("imap", self.proxy.ports["imap", "plain"], "plain", header(V4)) as wire:
+            wire.ask(f"i ID {fields}")
+            self.assertTrue(wire.log_in(account, SECRET).is_accepted)
+        self.logged(told().dovecot, rf"imap-login: .*Login: .*rip={V6}, ", before)
+
+    def test_loop(self) -> None:
+        """A client that is the last of the proxies that may be is refused, and for a time."""
+        account = "dovecot-xclient-starttls@example.org"
+        with Wire("imap", self.proxy.ports["imap", "plain"], "plain", header(V4)) as wire:
+            wire.ask('i ID ("x-proxy-ttl" "1")')
+            answer = wire.log_in(account, SECRET)
+            self.assertEqual(answer.code, "UNAVAILABLE")
+        failed = self.proxy.wait_for("login-failed", user=account)
+        self.assertEqual(failed["reason"], "destination-unknown")
+        self.assertIn("loop", str(failed["detail"]))
+
+    @property
+    def strict(self) -> Proxy:
+        """The mailroute that believes nobody."""
+        return self.watch(told().strict)
