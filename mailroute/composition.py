@@ -14,7 +14,7 @@ from mailroute.credentials import Credentials, Identity
 from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
-from mailroute.net.connector import Connector, Dial, Limits
+from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
 from mailroute.net.header_peer import Headers, Proxies
 from mailroute.net.networks import Networks
 from mailroute.net.splice import Splicer
@@ -169,13 +169,18 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     return complaints
 
 
-def make_connector(configuration: model.Configuration, dial: Dial, clock: Clock) -> Connector:
-    """What makes connections to backends."""
+def make_connector(
+    configuration: model.Configuration,
+    dial: Dial,
+    clock: Clock,
+    make_dialogue: MakeDialogue | None = None,
+) -> Connector:
+    """What makes connections to backends; ``make_dialogue``: in the place of our own."""
     server = configuration.server
     return Connector(
         clock,
         dial,
-        client_dialogue_maker(server.hostname, server.proxy_ttl),
+        make_dialogue or client_dialogue_maker(server.hostname, server.proxy_ttl),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 

@@ -18,7 +18,7 @@ from mailroute.config import model
 from mailroute.config.reader import load
 from mailroute.errors import ConfigurationError
 from mailroute.net import sockets
-from mailroute.service import handle_signal
+from mailroute.signals import end_once, handle_signal
 from mailroute.workers.orders import LogChoice, Orders
 from mailroute.workers.places import Places
 from mailroute.workers.plan import Place, Plan, numbered
@@ -77,6 +77,7 @@ class NodeService(Supervisor):
     def startService(self) -> None:
         """See Supervisor."""
         super().startService()
+        end_once(self._reactor)
         for number, action in (
             (signal.SIGHUP, self.reload),
             (signal.SIGUSR1, self.rotate_log),

@@ -56,6 +56,7 @@ ROOMS = {
             "observers",
             "privileges",
             "announced",
+            "signals",
             "demo",
         ),
         _TOP,
