@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from enum import Enum
 
+from mailroute.credentials import Supplied
 from mailroute.events import TLSInfo
 
 
@@ -72,8 +73,10 @@ class Route:
     """The configuration's name for the backend, for logs and counters."""
     backend: Backend
     login_name: str | None = None
-    """The name to log in with, where the row replaces the client's."""
+    """The name to log in with, where it replaces the client's."""
     hide_auth_errors: bool = False
+    supplied: Supplied | None = None
+    """The password to log in with, where there is one to replace the client's."""
 
 
 @dataclass(frozen=True, slots=True)
