@@ -66,9 +66,9 @@ def submission(port: int, mode: str) -> smtplib.SMTP:
     return client
 
 
-def plain(user: str, password: str) -> str:
+def plain(user: str, password: str, authzid: str = "") -> str:
     """The message of SASL PLAIN (RFC 4616), in base64."""
-    return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    return base64.b64encode(f"{authzid}\0{user}\0{password}".encode()).decode()
 
 
 def xoauth2(user: str, token: str) -> str:
@@ -96,18 +96,28 @@ _GOOD = {"imap": "OK", "pop3": "+OK", "submission": "235"}
 class Wire:
     """A connection on which the test itself says every line, for what no library does."""
 
-    def __init__(self, protocol: str, port: int, mode: str = "plain") -> None:
-        """Connect and read the greeting; only ``plain`` and ``implicit``."""
+    def __init__(
+        self, protocol: str, port: int, mode: str = "plain", preamble: bytes = b""
+    ) -> None:
+        """Connect and read the greeting; only ``plain`` and ``implicit``.
+
+        ``preamble`` is sent before anything else, TLS included.
+        """
         self.protocol = protocol
         self.socket: socket.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        self.socket.sendall(preamble)
         if mode == "implicit":
-            self.socket = trust().wrap_socket(self.socket, server_hostname="localhost")
+            self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")
         self.origin = "{}:{}".format(*self.socket.getsockname())
         """The client's address as the log has it."""
         self._file = self.socket.makefile("rb")
         self.greeting = self.line()
         if protocol == "submission":
             self.ask("EHLO client.example")
+
+    def context(self) -> ssl.SSLContext:
+        """Whom the client trusts, and what it shows."""
+        return trust()
 
     def say(self, text: str | bytes) -> None:
         """Send a line, or octets as they are."""
