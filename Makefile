@@ -1,5 +1,7 @@
 # make run                a demo in the foreground; CONFIG=path: your own configuration
-# make test               the tests; INSTALL=1: install the servers they need first (root, Debian)
+# make test               the tests; INSTALL=1: install the servers they need first (root, Debian);
+#                         WORKERS=2: mailroute serves with two workers wherever a test does not
+#                         choose; TESTS=tests.integration.test_matrix: only these
 # make lint               ruff and mypy
 # make dist               the wheel and the source distribution, tried in empty environments
 # make test-lowest        the tests that need no server, with the oldest libraries that are allowed
@@ -13,6 +15,7 @@ VENV ?= .venv
 INSTALL ?=
 CONFIG ?=
 TESTS ?= tests
+WORKERS ?= 1
 BENCH ?=
 SECONDS ?= 900
 SOAK ?=
@@ -34,7 +37,7 @@ endif
 
 test: $(VENV)/.tools
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	$(VENV)/bin/python -m twisted.trial --temp-directory="$$folder/trial" $(TESTS)
+	MAILROUTE_TEST_WORKERS=$(WORKERS) $(VENV)/bin/python -m twisted.trial --temp-directory="$$folder/trial" $(TESTS)
 
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .

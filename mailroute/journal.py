@@ -75,6 +75,18 @@ def _address(ip: str, port: int) -> str:
 class Journal:
     """The story of one session."""
 
+    __slots__ = (
+        "_began",
+        "_clock",
+        "_destination",
+        "_failures",
+        "_is_verbose",
+        "_log",
+        "_origin",
+        "_tls_version",
+        "_user",
+    )
+
     def __init__(self, origin: Origin, clock: Clock, log: Logger, is_verbose: bool = True) -> None:
         """``is_verbose``: whether anybody wants events of the debug level."""
         self._origin = origin
@@ -82,14 +94,15 @@ class Journal:
         self._clock = clock
         self._log = log
         self._began = clock.seconds()
-        self._tls: TLSInfo | None = None
+        # A node keeps many of these: no more than the words of the last line.
+        self._tls_version = "-"
         self._user = ""
-        self._route: Route | None = None
+        self._destination = ""
         self._failures = 0
 
     def encrypted(self, info: TLSInfo | None) -> None:
         """The client's connection is, or is not, encrypted in this way."""
-        self._tls = info
+        self._tls_version = info.version if info is not None else "-"
 
     def rejected(self, login: Login, route: Route | None, failure: Failure) -> None:
         """A login failed."""
@@ -106,7 +119,7 @@ class Journal:
     def joined(self, login: Login, route: Route) -> None:
         """A login succeeded and the streams are joined."""
         self._user = login.identity.account
-        self._route = route
+        self._destination = route.destination
         if not self._is_verbose:
             return
         fields = self._start()
@@ -120,9 +133,9 @@ class Journal:
     ) -> None:
         """The session is over; octets are those of the joined stream."""
         fields = self._start()
-        fields["tls"] = self._tls.version if self._tls else "-"
+        fields["tls"] = self._tls_version
         fields["user"] = self._user[:_USER_LIMIT] or "-"
-        fields["destination"] = self._route.destination if self._route else "-"
+        fields["destination"] = self._destination or "-"
         fields["outcome"] = self._outcome()
         fields["closed_by"] = closed_by
         fields["failures"] = self._failures
@@ -140,7 +153,7 @@ class Journal:
         self._emit(LogLevel.error, "internal-error", fields)
 
     def _outcome(self) -> str:
-        if self._route is not None:
+        if self._destination:
             return "joined"
         return "rejected" if self._failures else "no-login"
 

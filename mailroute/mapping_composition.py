@@ -15,6 +15,7 @@ from mailroute.tables.mapping_sql import MappingStatements, SqlMappingEntries
 from mailroute.tables.mapping_store import MappingRules, MappingStore
 from mailroute.tables.named import NamedTables
 from mailroute.tables.redis import RedisTable
+from mailroute.tables.sql_query import LIST_SECONDS
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import parse_url
 from mailroute.tables.stores import make_store
@@ -80,7 +81,9 @@ def _sql_entries(
 ) -> SqlMappingEntries:
     statements = MappingStatements(sql.upsert_query, sql.delete_query, sql.list_query)
     seconds = mapping.lookup_timeout_seconds
-    how = StoreSettings(CONNECTIONS, seconds, writable=bool(sql.upsert_query or sql.delete_query))
+    # A list, or many rows written together, take longer than a lookup may.
+    longest = max(seconds, LIST_SECONDS)
+    how = StoreSettings(CONNECTIONS, longest, writable=bool(sql.upsert_query or sql.delete_query))
     store = make_store(parse_url(sql.url.reveal()), how, reactor)
     return SqlMappingEntries(statements, store, reactor, seconds)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from mailroute.credentials import Supplied
 from mailroute.events import TLSInfo
 
 
@@ -71,8 +72,10 @@ class Route:
     """The configuration's name for the backend, for logs and counters."""
     backend: Backend
     login_name: str | None = None
-    """The name to log in with, where the row replaces the client's."""
+    """The name to log in with, where it replaces the client's."""
     hide_auth_errors: bool = False
+    supplied: Supplied | None = None
+    """The password to log in with, where there is one to replace the client's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ ROOMS = {
             "observers",
             "privileges",
             "announced",
+            "signals",
             "demo",
         ),
         _TOP,

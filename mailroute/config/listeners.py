@@ -62,10 +62,9 @@ SECTION = Section(
         ),
         Key(
             "client_ca",
-            values.anything,
+            values.readable_file,
             None,
-            "PEM file with the authorities of client certificates.",
-            built=False,
+            "PEM file with the authorities of clients' certificates, for EXTERNAL.",
         ),
     ),
     http_only=("forwarded",),

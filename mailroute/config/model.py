@@ -69,6 +69,8 @@ class Listener:
     """off, optional, required"""
     proxy_trusted: tuple[str, ...] = ()
     """IP networks; not empty unless ``proxy_protocol`` is off."""
+    client_ca: str | None = None
+    """Path of the PEM file with the authorities of clients' certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,10 @@ class Destination:
     hide_auth_errors: bool
     endpoints: Mapping[str, Endpoint]
     """By protocol."""
+    username: str | None = None
+    password: Secret | None = None
+    master_user: str | None = None
+    allow_unchecked_passwords: bool = False
     proxy_version: int = 0
     """1 or 2: of the PROXY header; 0: nothing was said of one."""
 
@@ -218,3 +224,5 @@ class Configuration:
     warnings: tuple[str, ...]
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
     """By name; what chains name is among them."""
+    jwt_username_claim: str | None = None
+    """``[oauth]``: the claim of a token that names the account where nothing else does."""

@@ -67,9 +67,9 @@ def submission(port: int, mode: str) -> smtplib.SMTP:
     return client
 
 
-def plain(user: str, password: str) -> str:
+def plain(user: str, password: str, authzid: str = "") -> str:
     """The message of SASL PLAIN (RFC 4616), in base64."""
-    return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    return base64.b64encode(f"{authzid}\0{user}\0{password}".encode()).decode()
 
 
 def xoauth2(user: str, token: str) -> str:
@@ -103,7 +103,7 @@ class Wire:
         self.protocol = protocol
         self.socket: socket.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
         if mode == "implicit":
-            self.socket = trust().wrap_socket(self.socket, server_hostname="localhost")
+            self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")
         self.origin = "{}:{}".format(*self.socket.getsockname())
         """The client's address as the log has it."""
         self._file = self.socket.makefile("rb")
@@ -114,8 +114,12 @@ class Wire:
     def secure(self) -> None:
         """Shake hands, after the server's consent."""
         self._file.close()
-        self.socket = trust().wrap_socket(self.socket, server_hostname="localhost")
+        self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")
         self._file = self.socket.makefile("rb")
+
+    def context(self) -> ssl.SSLContext:
+        """Whom the client trusts, and what it shows."""
+        return trust()
 
     def say(self, text: str | bytes) -> None:
         """Send a line, or octets as they are."""

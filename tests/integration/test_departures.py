@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.integration import clients
 from tests.integration.clients import Wire
+from tests.integration.daemon import VISITS
 from tests.integration.matrix import ProxyTestCase, add_test, started
 from tests.integration.proxy import QUIET_SECONDS, Destination, Proxy, Settings, table
 from tests.integration.scripted import (
@@ -77,8 +78,8 @@ class DepartureTests(ProxyTestCase):
     def setUp(self) -> None:
         self.proxy = self.watch(front())
         backend().script = accept_login
-        # Once everything: threads and contexts are there afterwards.
-        for mode in ("plain", "implicit"):
+        # Once everything, in every process: threads and contexts are there afterwards.
+        for mode in ("plain", "implicit") * VISITS:
             with Wire("imap", self.proxy.ports["imap", mode], mode) as wire:
                 self.assertTrue(wire.log_in(USER, "secret").is_accepted)
             self.gone(wire.origin)

@@ -124,7 +124,7 @@ class DialerCase(SynchronousTestCase):
     def assert_quiet(self) -> None:
         """No call is planned, nothing is watched, every descriptor is back."""
         self.assertEqual(self.loop.reactor.getDelayedCalls(), [])
-        self.assertEqual(self.loop.poller._watched, {})
+        self.assertEqual(self.loop.poller.watched, [])
         self.assertEqual(open_descriptors() - self.before, self.opened)
 
 

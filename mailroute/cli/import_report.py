@@ -1,0 +1,69 @@
+"""What an import tells: lines that cannot be used, what was written, what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailroute.cli.loading import Plan, Step
+from mailroute.cli.output import Output
+
+FAULTS_SHOWN = 100
+"""So many lines are named to people; programs are given all."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What has been done so far of a plan."""
+
+    plan: Plan
+    output: Output
+    is_dry: bool = False
+    """Nothing is written: what is counted would be."""
+    names_all: bool = False
+    """Every account that changes is named."""
+    added: int = 0
+    changed: int = 0
+    last_line: int = 0
+
+    def wrote(self, steps: Sequence[Step]) -> None:
+        """Count steps."""
+        for step in steps:
+            if step.before is None:
+                self.added += 1
+            else:
+                self.changed += 1
+            self.last_line = step.line
+            if self.names_all:
+                self._name(step)
+
+    def tell_faults(self) -> None:
+        """Name the lines that cannot be used, to people."""
+        if self.output.as_json:
+            return
+        for fault in self.plan.faults[:FAULTS_SHOWN]:
+            self.output.note(f"line {fault.number}: {fault.reason}")
+        if len(self.plan.faults) > FAULTS_SHOWN:
+            self.output.note(f"and {len(self.plan.faults) - FAULTS_SHOWN} lines more")
+
+    def tell(self) -> None:
+        """Print the counts, and what is left to do."""
+        faults = [{"line": fault.number, "reason": fault.reason} for fault in self.plan.faults]
+        counts = {"added": self.added, "changed": self.changed, "unchanged": self.plan.unchanged}
+        left = len(self.plan.steps) - self.added - self.changed
+        data = {**counts, "refused": faults, "left": left, "dry_run": self.is_dry}
+        words = ", ".join(f"{word} {count}" for word, count in counts.items())
+        prefix = "would be " if self.is_dry else ""
+        self.output.put(data, f"{prefix}{words}, refused {len(faults)}")
+        if left and not self.last_line:
+            self.output.note("nothing was written")
+        elif left:
+            self.output.note(
+                f"written up to line {self.last_line}: run it again for the other {left} accounts"
+            )
+
+    def _name(self, step: Step) -> None:
+        key, (destination, *_) = step.entry
+        data = {"line": step.line, "identifier": key, "from": step.before, "to": destination}
+        words = f"added {key}: " if step.before is None else f"changed {key}: {step.before} -> "
+        self.output.put(data, f"line {step.line}: {words}{destination}")
