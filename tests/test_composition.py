@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
@@ -18,7 +19,16 @@ from mailroute.events import Login
 from mailroute.net.connector import Limits
 from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.route import (
+    Announcement,
+    Backend,
+    Forwarding,
+    Introduction,
+    Origin,
+    Route,
+    TLSMode,
+    Trust,
+)
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
@@ -283,6 +293,31 @@ class DialogueTests(CompositionCase):
         self.assertEqual(said[TLSMode.PLAIN, False], b"")
         for key in ((TLSMode.PLAIN, True), (TLSMode.IMPLICIT, False), (TLSMode.IMPLICIT, True)):
             self.assertIn(b"AUTHENTICATE PLAIN ", said[key], key)
+
+    def announced(self, forwarding: Forwarding, hops: int | None = None) -> Announcement | None:
+        """What the backend is to be told of a client that allows so many proxies behind it."""
+        backend = Backend(("h",), 1, TLSMode.IMPLICIT, forwarding=forwarding)
+        make = composition.client_dialogue_maker("proxy.example.org", 4)
+        origin = replace(ORIGIN, introduction=Introduction(hops_left=hops))
+        return make(Route("a", "east", backend), password("a", b"s"), origin).announcement
+
+    def test_announcement(self) -> None:
+        """Only where it is wanted; each proxy counts down from the least that is allowed."""
+        self.assertIsNone(self.announced(Forwarding.NONE))
+        self.assertIsNone(self.announced(Forwarding.PROXY))
+        for hops, left in ((None, 4), (200, 4), (5, 4), (4, 3), (2, 1)):
+            told = self.announced(Forwarding.XCLIENT, hops)
+            assert told is not None
+            self.assertEqual(told.hops_left, left)
+            self.assertEqual(told.origin.session_id, "x")
+
+    def test_loop(self) -> None:
+        """Where no proxy is allowed behind the client, nobody is asked."""
+        for hops in (1, 0):
+            for forwarding in (Forwarding.XCLIENT, Forwarding.PROXY):
+                error = self.assertRaises(Failure, self.announced, forwarding, hops)
+                self.assertIs(error.kind, FailureKind.DESTINATION_UNKNOWN)
+                self.assertIn("loop", error.reason)
 
     def renamed(self, login: Login, name: str) -> Credentials:
         """The credentials that are said at the backend."""

@@ -32,6 +32,7 @@ class Server:
     """debug, info, warn, error, critical"""
     log_format: str
     """text, json"""
+    proxy_ttl: int = 7
 
 
 @dataclass(frozen=True, slots=True)

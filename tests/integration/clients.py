@@ -98,10 +98,16 @@ _GOOD = {"imap": "OK", "pop3": "+OK", "submission": "235", "managesieve": "OK"}
 class Wire:
     """A connection on which the test itself says every line, for what no library does."""
 
-    def __init__(self, protocol: str, port: int, mode: str = "plain") -> None:
-        """Connect and read the greeting; only ``plain`` and ``implicit``."""
+    def __init__(
+        self, protocol: str, port: int, mode: str = "plain", preamble: bytes = b""
+    ) -> None:
+        """Connect and read the greeting; only ``plain`` and ``implicit``.
+
+        ``preamble`` is sent before anything else, TLS included.
+        """
         self.protocol = protocol
         self.socket: socket.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        self.socket.sendall(preamble)
         if mode == "implicit":
             self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")
         self.origin = "{}:{}".format(*self.socket.getsockname())
