@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.config import model
 from mailroute.destinations import LABEL, Destination, Destinations
-from mailroute.errors import ConfigurationError, Failure
+from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
 from mailroute.net.header_peer import Headers, Proxies
@@ -22,7 +22,7 @@ from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.external import External
 from mailroute.sasl.registry import mechanisms
@@ -61,7 +61,7 @@ def make_source(
         named = make_tables(configuration, reactor, wrap=wrap) if tables is None else tables
         return TableSource(named[mapping.table], named if tables is None else None)
     if mapping.redis is not None:
-        settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
+        settings = redis_settings(mapping.redis, mapping.table_timeout_seconds)
         redis = wrap("mapping.redis", RedisTable("mapping.redis", settings, reactor))
         return TableSource(redis, redis)
     if mapping.sql is not None:
@@ -70,7 +70,7 @@ def make_source(
             query=mapping.sql.query,
             keys=mapping.sql.keys,
             pool_size=mapping.sql.pool_size,
-            lookup_timeout=mapping.lookup_timeout_seconds,
+            lookup_timeout=mapping.table_timeout_seconds,
         )
         return make_sql_table(sql_settings, reactor)
     if mapping.file is None:
@@ -189,7 +189,7 @@ def make_connector(
     return Connector(
         clock,
         dial,
-        make_dialogue or client_dialogue_maker(server.hostname),
+        make_dialogue or client_dialogue_maker(server.hostname, server.proxy_ttl),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
@@ -248,8 +248,13 @@ def make_proxies(listener: model.Listener) -> Proxies | None:
     return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
 
 
-def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], ClientDialogue]:
-    """What makes the dialogue that logs in at a route's backend; it raises Failure."""
+def client_dialogue_maker(
+    hostname: str, proxy_ttl: int = 7
+) -> Callable[[Route, Login, Origin], ClientDialogue]:
+    """What makes the dialogue that logs in at a route's backend; it raises Failure.
+
+    ``proxy_ttl``: how many proxies there may be behind us.
+    """
 
     def make(route: Route, login: Login, origin: Origin) -> ClientDialogue:
         backend = route.backend
@@ -257,14 +262,29 @@ def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], Cli
         is_as_said = (
             route.login_name is None and route.supplied is None and login.mechanism != External.name
         )
-        return PROTOCOLS[origin.protocol].make_client(
+        dialogue = PROTOCOLS[origin.protocol].make_client(
             login if is_as_said else substituted(login, route.login_name, route.supplied),
             backend.tls is TLSMode.STARTTLS,
             backend.tls is TLSMode.IMPLICIT or has_leave,
             hostname,
         )
+        if backend.forwarding is not Forwarding.NONE:
+            announcement = Announcement(origin, _hops_left(origin, proxy_ttl))
+            if backend.forwarding is Forwarding.XCLIENT:
+                dialogue.announcement = announcement
+        return dialogue
 
     return make
+
+
+def _hops_left(origin: Origin, proxy_ttl: int) -> int:
+    """How many proxies there may be from the backend on."""
+    given = origin.introduction.hops_left
+    hops = proxy_ttl if given is None else min(proxy_ttl, given - 1)
+    if hops < 1:
+        reason = "the login has come through as many proxies as it may: do they form a loop?"
+        raise Failure(FailureKind.DESTINATION_UNKNOWN, reason)
+    return hops
 
 
 def _destination(destination: model.Destination) -> Destination:

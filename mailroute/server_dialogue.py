@@ -12,6 +12,7 @@ from mailroute.dialogue import Dialogue, Phase
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Event, Login, Rejected, Response, TLSInfo, Verdict
 from mailroute.offer import Offer, Policy, offer
+from mailroute.route import NO_INTRODUCTION, Introduction
 from mailroute.sasl import exchange
 from mailroute.sasl.mechanism import BadMessage, Mechanism, NotAllowed
 from mailroute.wire.foreign import foreign_protocol
@@ -96,6 +97,11 @@ class ServerDialogue(Dialogue):
         if verdict.failure.kind.counts_as_attempt:
             self._spend_attempt()
         return self._advance()
+
+    @property
+    def introduction(self) -> Introduction:
+        """What the client has said of itself."""
+        return NO_INTRODUCTION
 
     # -- what a protocol provides --------------------------------------------------------
 

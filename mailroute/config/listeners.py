@@ -83,7 +83,7 @@ def read_listeners(raw: object, document: Document) -> tuple[Listener, ...]:
         settings = SECTION.read(table, path, document)
         if settings is None:
             continue
-        if settings["proxy_protocol"] != "off" and not settings["proxy_trusted"]:
+        if settings["proxy_protocol"] != "off" and not table.get("proxy_trusted"):
             document.complain(
                 (*path, "proxy_trusted"),
                 "missing: whoever may send PROXY headers can be any client; name the networks",
