@@ -12,6 +12,7 @@ from collections.abc import Callable
 from mailroute.dialogue import Dialogue, Phase
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Challenge, Event, Login, Rejected, TLSInfo
+from mailroute.route import Announcement
 from mailroute.sasl import exchange
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.wire.framing import LineTooLong
@@ -27,6 +28,9 @@ _ANSWERS = frozenset({FailureKind.BACKEND_REFUSED, FailureKind.BACKEND_MISBEHAVE
 
 class ClientDialogue(Dialogue):
     """We are the client; the backend is outside.  It ends with exactly one verdict."""
+
+    announcement: Announcement | None = None
+    """What the backend is to be told of the client before the login, if it takes it."""
 
     def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
         """``starttls``: upgrade before anything else; ``secure``: the login may leave now."""

@@ -250,7 +250,7 @@ class MailrouteService(Service):
         return Terms(
             protocol=listener.protocol,
             tls_mode=TLSMode(listener.tls),
-            tls=self._tls,
+            tls=self._tls and self._tls.side(listener.protocol, listener.client_ca),
             make_dialogue=composition.server_dialogue_maker(self._configuration, listener),
             full=PROTOCOLS[listener.protocol].full,
             max_connections=listener.max_connections,

@@ -171,8 +171,11 @@ def _fingerprint(configuration: model.Configuration, text: str) -> str:
             path for path in (each.tls_ca_file, each.tls_client_cert, each.tls_client_key) if path
         ]
     digest = hashlib.sha256(text.encode())
+    files += [each.client_ca for each in configuration.listeners if each.client_ca]
     url = configuration.mapping.sql.url.reveal() if configuration.mapping.sql else ""
-    for octets in (url.encode(), *map(_content, files)):
+    secrets = [each.password for each in configuration.destinations.values() if each.password]
+    words = [url, *(each.reveal() for each in secrets)]
+    for octets in (*(word.encode() for word in words), *map(_content, files)):
         digest.update(hashlib.sha256(octets).digest())
     return digest.hexdigest()
 

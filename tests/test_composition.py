@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
@@ -18,7 +19,16 @@ from mailroute.events import Login
 from mailroute.net.connector import Limits
 from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.route import (
+    Announcement,
+    Backend,
+    Forwarding,
+    Introduction,
+    Origin,
+    Route,
+    TLSMode,
+    Trust,
+)
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
@@ -108,7 +118,10 @@ class TableTests(CompositionCase):
         self.assertIn("nowhere", error.complaints[0])
 
     def test_sql(self) -> None:
-        """An SQL table, with the query, the keys and the time-out of the configuration."""
+        """An SQL table, with query, keys and time-out of the configuration.
+
+        The router waits a little longer: so it is the table that says what it waited for.
+        """
         mapping = (
             '[mapping]\nsource = "sql"\nlookup_timeout = "3s"\n[mapping.sql]\n'
             'url = "sqlite:routes.db"\nquery = "SELECT d FROM r WHERE i = :key AND p = :protocol"\n'
@@ -116,7 +129,7 @@ class TableTests(CompositionCase):
         )
         source = composition.make_source(self.read_sections(mapping=mapping), Clock())
         assert isinstance(source, SqliteTable)
-        self.assertEqual(source._lookup_seconds, 3.0)
+        self.assertEqual(source._lookup_seconds, 2.9)
         self.assertEqual(source.varies_on, {"protocol"})
         self.assertEqual(source.statement.names, ("key", "protocol"))
 
@@ -283,6 +296,31 @@ class DialogueTests(CompositionCase):
         self.assertEqual(said[TLSMode.PLAIN, False], b"")
         for key in ((TLSMode.PLAIN, True), (TLSMode.IMPLICIT, False), (TLSMode.IMPLICIT, True)):
             self.assertIn(b"AUTHENTICATE PLAIN ", said[key], key)
+
+    def announced(self, forwarding: Forwarding, hops: int | None = None) -> Announcement | None:
+        """What the backend is to be told of a client that allows so many proxies behind it."""
+        backend = Backend(("h",), 1, TLSMode.IMPLICIT, forwarding=forwarding)
+        make = composition.client_dialogue_maker("proxy.example.org", 4)
+        origin = replace(ORIGIN, introduction=Introduction(hops_left=hops))
+        return make(Route("a", "east", backend), password("a", b"s"), origin).announcement
+
+    def test_announcement(self) -> None:
+        """Only where it is wanted; each proxy counts down from the least that is allowed."""
+        self.assertIsNone(self.announced(Forwarding.NONE))
+        self.assertIsNone(self.announced(Forwarding.PROXY))
+        for hops, left in ((None, 4), (200, 4), (5, 4), (4, 3), (2, 1)):
+            told = self.announced(Forwarding.XCLIENT, hops)
+            assert told is not None
+            self.assertEqual(told.hops_left, left)
+            self.assertEqual(told.origin.session_id, "x")
+
+    def test_loop(self) -> None:
+        """Where no proxy is allowed behind the client, nobody is asked."""
+        for hops in (1, 0):
+            for forwarding in (Forwarding.XCLIENT, Forwarding.PROXY):
+                error = self.assertRaises(Failure, self.announced, forwarding, hops)
+                self.assertIs(error.kind, FailureKind.DESTINATION_UNKNOWN)
+                self.assertIn("loop", error.reason)
 
     def renamed(self, login: Login, name: str) -> Credentials:
         """The credentials that are said at the backend."""

@@ -40,6 +40,33 @@ def check_listeners(
             )
 
 
+def check_external(
+    listeners: tuple[Listener, ...],
+    capabilities: Mapping[str, Capabilities],
+    destinations: Mapping[str, Destination],
+    document: Document,
+) -> None:
+    """EXTERNAL needs the authorities of certificates, TLS, and a password for the backends."""
+    for listener in listeners:
+        place = ("listener", listener.name, "client_ca")
+        offer = capabilities.get(listener.protocol)
+        is_wanted = offer is not None and "EXTERNAL" in offer.sasl
+        if listener.client_ca is None:
+            if is_wanted and listener.tls != "plain":
+                document.warn(place, "EXTERNAL is not offered here without client_ca")
+        elif listener.tls == "plain":
+            document.complain(place, "certificates are shown over TLS alone, and tls is plain")
+        elif not is_wanted:
+            document.warn(
+                place, f"no use without EXTERNAL in capabilities.{listener.protocol}.sasl"
+            )
+        elif all(each.password is None for each in destinations.values()):
+            document.warn(
+                place,
+                "no destination has a password for EXTERNAL: only rows with one can be logged in",
+            )
+
+
 def _check_binds(listeners: tuple[Listener, ...], document: Document) -> None:
     holders: dict[Bind, str] = {}
     for listener in listeners:
@@ -53,6 +80,17 @@ def _check_binds(listeners: tuple[Listener, ...], document: Document) -> None:
                     f"{bind} is bound by listener {holders[bind]} already",
                 )
             holders.setdefault(bind, listener.name)
+
+
+def check_offers(
+    listeners: tuple[Listener, ...],
+    capabilities: Mapping[str, Capabilities],
+    destinations: Mapping[str, Destination],
+    document: Document,
+) -> None:
+    """What is offered is safe, and can be kept."""
+    check_capabilities(capabilities, document)
+    check_external(listeners, capabilities, destinations, document)
 
 
 def check_capabilities(capabilities: Mapping[str, Capabilities], document: Document) -> None:

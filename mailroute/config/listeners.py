@@ -62,10 +62,9 @@ SECTION = Section(
         ),
         Key(
             "client_ca",
-            values.anything,
+            values.readable_file,
             None,
-            "PEM file with the authorities of client certificates.",
-            built=False,
+            "PEM file with the authorities of clients' certificates, for EXTERNAL.",
         ),
     ),
     http_only=("forwarded",),
@@ -84,7 +83,7 @@ def read_listeners(raw: object, document: Document) -> tuple[Listener, ...]:
         settings = SECTION.read(table, path, document)
         if settings is None:
             continue
-        if settings["proxy_protocol"] != "off" and not settings["proxy_trusted"]:
+        if settings["proxy_protocol"] != "off" and not table.get("proxy_trusted"):
             document.complain(
                 (*path, "proxy_trusted"),
                 "missing: whoever may send PROXY headers can be any client; name the networks",

@@ -18,6 +18,7 @@ from mailroute.sasl import exchange, plain
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.wire.framing import CommandFraming, LineTooLong
 from mailroute.wire.strings import BadSyntax, Command, LiteralHead
+from mailroute.xclient import dovecot_command
 
 INITIAL_RESPONSE_ROOM = 8000
 """Octets of an initial response that every server takes in a command; else we wait."""
@@ -34,6 +35,7 @@ class State(Enum):
     GREETING = "waiting for the greeting"
     STARTTLS = "waiting for the answer to STARTTLS"
     CAPABILITIES_AFTER_TLS = "waiting for the capabilities behind the handshake"
+    XCLIENT = "waiting for the answer to XCLIENT"
     SASL_EXCHANGE = "waiting for the answer to AUTHENTICATE"
 
 
@@ -107,6 +109,8 @@ class ManageSieveClient(ClientDialogue):
             self._introduced()
         elif self._state is State.STARTTLS:
             self._tls_answered(reply)
+        elif self._state is State.XCLIENT:
+            self._told(reply)
         elif reply.status == "OK":
             self._logged_in(reply)
         else:
@@ -117,6 +121,12 @@ class ManageSieveClient(ClientDialogue):
             self._start_tls()
         else:
             self._fail(FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {self._said(reply)}")
+
+    def _told(self, reply: Reply) -> None:
+        if reply.status == "OK":
+            self._log_in()
+        else:
+            self._fail(FailureKind.BACKEND_INCAPABLE, f"XCLIENT refused: {self._said(reply)}")
 
     # -- logging in ----------------------------------------------------------------------
 
@@ -131,6 +141,9 @@ class ManageSieveClient(ClientDialogue):
                 FailureKind.BACKEND_UNTRUSTED,
                 "credentials would leave without TLS: set tls, or allow_plaintext_auth",
             )
+        elif self.announcement is not None and b"XCLIENT" in self._capabilities:
+            told, self.announcement = self.announcement, None
+            self._command(State.XCLIENT, dovecot_command(told))
         else:
             self._log_in()
 

@@ -22,7 +22,7 @@ from tests.integration.daemon import WORKERS, all_serve, children
 from tests.support.ports import LOOPBACK, free_ports, poll
 from tests.support.processes import ServerProcess
 
-PROTOCOLS = ("imap", "pop3", "submission")
+PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
 MODES = ("plain", "starttls", "implicit")
 QUIET_SECONDS = 30
 """How long at most something is waited for that is under way already."""
@@ -55,8 +55,12 @@ class Settings:
     mapping: str = ""
     server: Mapping[str, object] = field(default_factory=dict)
     cleartext_logins: bool = True
+    listener: Mapping[str, object] = field(default_factory=dict)
+    """Further keys of every listener."""
     capabilities: Mapping[str, object] = field(default_factory=dict)
     """Of every protocol."""
+    client_ca: str = ""
+    """Of the listeners that speak TLS."""
     extra: str = ""
     """Text behind everything else."""
 
@@ -222,6 +226,9 @@ class Proxy:
         parts = [table("server", server), mapping, table("tls.certificate.front", certificate)]
         for (protocol, mode), port in self.ports.items():
             listener = {"protocol": protocol, "bind": [f"{LOOPBACK}:{port}"], "tls": mode}
+            listener.update(settings.listener)
+            if settings.client_ca and mode != "plain":
+                listener["client_ca"] = settings.client_ca
             parts.append(table(f"listener.{protocol}-{mode}", listener))
         for protocol in PROTOCOLS:
             allowed = {"allow_plain_auth_without_tls": settings.cleartext_logins}

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -31,7 +32,7 @@ from tests.integration.daemon import (
 from tests.integration.matrix import ProxyTestCase, add_test
 from tests.integration.proxy import PROTOCOLS, Proxy, Settings
 from tests.integration.test_daemon import ALICE, login, require_interpreter
-from tests.integration.test_signals import SignalCase
+from tests.integration.test_signals import SignalCase, tls_files
 from tests.support.ports import LOOPBACK, free_ports, is_open, poll
 from tests.support.processes import alive
 
@@ -60,6 +61,20 @@ def new():
 def old():
     return lambda event: write("old", textFromEventDict(event))
 """
+
+
+def returned(context: ssl.SSLContext, port: int) -> bool:
+    """Whether the TLS session of a client that comes back is resumed."""
+    session = None
+    for _ in range(2):
+        connection = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        with context.wrap_socket(
+            connection, server_hostname="localhost", session=session
+        ) as client:
+            # A ticket may follow the handshake.
+            read_until(client, b"\r\n")
+            session, is_resumed = client.session, client.session_reused
+    return bool(is_resumed)
 
 
 class Visitors:
@@ -226,6 +241,23 @@ class ServingTests(WorkersCase):
             # A connection that comes meanwhile waits for the next start.
             waiting = socket.create_connection((LOOPBACK, place))
             self.addCleanup(waiting.close)
+
+    def test_resumption(self) -> None:
+        """A worker resumes its own TLS sessions alone: half of them with two workers.
+
+        Whoever changes that changes docs/workers.md, too.
+        """
+        port, certificate = free_ports(1)[0], self.certificate()
+        more = listener(port, tls="implicit") + tls_files(certificate)
+        for workers, share in ((1, (1.0, 1.0)), (2, (0.2, 0.8))):
+            daemon = self.prepared(more, workers=workers)
+            daemon.start(self.port)
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                context = ssl.create_default_context(cafile=str(certificate.cert.parent / "ca.pem"))
+                context.minimum_version = context.maximum_version = version
+                returns = [returned(context, port) for _ in range(SESSIONS * 2)]
+                self.assertTrue(share[0] <= sum(returns) / len(returns) <= share[1], returns)
+            daemon.stop()
 
     def test_logger(self) -> None:
         """twistd's --logger is every worker's, in the new style and in the old one."""
@@ -630,6 +662,7 @@ class MatrixTests(ProxyTestCase):
     imap = test_matrix.MatrixTests.imap
     pop3 = test_matrix.MatrixTests.pop3
     submission = test_matrix.MatrixTests.submission
+    managesieve = test_matrix.MatrixTests.managesieve
 
 
 def cell(self: MatrixTests, protocol: str, mode: str, behind: str) -> None:
