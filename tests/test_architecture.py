@@ -38,6 +38,7 @@ ROOMS = {
         WAITING,
     ),
     "journal": Room(5, frozenset({"events", "errors", "route"}), WAITING),
+    "learning": Room(5, frozenset({"errors"}), WAITING),
     "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "session": Room(5, VALUES | {"journal"}, WAITING),
     # A listener gives birth to sessions; everything else that it needs is injected.
@@ -53,6 +54,7 @@ ROOMS = {
             "composition",
             "table_composition",
             "mapping_composition",
+            "learning_composition",
             "observers",
             "privileges",
             "announced",
