@@ -12,9 +12,12 @@ from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
 from mailroute.errors import FailureKind
 from mailroute.events import Accepted, Login, Rejected
 from mailroute.managesieve.client import ManageSieveClient
+from mailroute.route import Announcement, Origin
 from tests.support.dialogues import TLS, assert_transcript, written
 from tests.support.laws import SECRET, ClientLaws
 from tests.support.pairs import oauthbearer, password, xoauth2
+
+ORIGIN = Origin("id", "managesieve", "192.0.2.1", 1, "192.0.2.2", 4190)
 
 
 def hello(sasl: str, words: str = "ready") -> str:
@@ -318,6 +321,17 @@ class VerdictTests(SynchronousTestCase):
             self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED, said)
         verdict = rejected(make(starttls=True), greeting() + b'"SASL" "PLAIN"\r\n')
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED)
+
+    def test_challenge_before_the_login(self) -> None:
+        """A string in answer to XCLIENT draws no credentials out of us."""
+        dialogue = make()
+        dialogue.announcement = Announcement(ORIGIN, 7)
+        events = dialogue.start() + dialogue.receive_data(b'"XCLIENT"\r\n' + greeting())
+        self.assertTrue(written(events).startswith(b"XCLIENT "), events)
+        events = dialogue.receive_data(b'""\r\n')
+        self.assertEqual(written(events), b"")
+        assert isinstance(events[-1], Rejected)
+        self.assertIs(events[-1].failure.kind, FailureKind.BACKEND_MISBEHAVED)
 
     def test_accepted_before_anything_was_proved(self) -> None:
         """OK while our credentials are still ours to send logs nobody in."""
