@@ -218,7 +218,6 @@ class ManageSieveClient(ClientDialogue):
 
     def _forget(self) -> None:
         """The backend says its capabilities anew, unasked."""
-        self._framing.forget()
         self._capabilities = {}
         self._list_octets = 0
         self._state = State.CAPABILITIES_AFTER_TLS

@@ -9,6 +9,7 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
+from mailroute.credentials import Identity
 from mailroute.errors import FailureKind
 from mailroute.events import Accepted, Login, Rejected
 from mailroute.managesieve.client import ManageSieveClient
@@ -115,6 +116,12 @@ class WayTests(SynchronousTestCase):
             }
             self.check(login, hello("XOAUTH2") + said[form] + "S: OK\n= Accepted\n")
 
+    def test_empty_initial_response(self) -> None:
+        """Section 2.1: an empty string, where other protocols write "="."""
+        login = Login(Identity("a"), "EXTERNAL", b"")
+        said = 'C: AUTHENTICATE "EXTERNAL" ""\nS: OK\n= Accepted\n'
+        self.check(login, hello("EXTERNAL") + said)
+
     def test_login(self) -> None:
         """A name and a password by LOGIN, whatever its prompts say."""
         for first, second in (
@@ -161,16 +168,15 @@ class WayTests(SynchronousTestCase):
         dialogue.start()
         dialogue.receive_data(greeting(b"PLAIN LOGIN") + b"OK\r\n")
         dialogue.tls_established(TLS)
-        verdict = dialogue.receive_data(b'"SASL" ""\r\nOK\r\n')[-1]
+        verdict = dialogue.receive_data(b'"VERSION" "1.0"\r\nOK\r\n')[-1]
         assert isinstance(verdict, Rejected)
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_INCAPABLE)
 
     def test_starttls_not_offered(self) -> None:
         """Who strips STARTTLS from the list gets no credentials."""
-        assert_transcript(
-            lambda: make(starttls=True, secure=False),
-            'S: "SASL" "PLAIN"\nS: OK\n= Rejected backend-untrusted\n',
-        )
+        verdict = rejected(make(starttls=True, secure=False), b'"SASL" "PLAIN"\r\nOK\r\n')
+        self.assertIs(verdict.failure.kind, FailureKind.BACKEND_UNTRUSTED)
+        self.assertIn("STARTTLS", verdict.failure.reason)
 
     def test_without_tls(self) -> None:
         """Credentials do not leave in the clear unless that is allowed."""
