@@ -8,6 +8,7 @@
 # make bench              what it costs beside other proxies (an hour); BENCH="--quick": minutes;
 #                         BENCH="--help": more; as root it can measure more
 # make soak               mixed load for 15 minutes; SECONDS=60: shorter; SOAK="--help": more
+# make lookups            what one look-up costs, by kind of table; LOOKUPS="--help": more
 # PYTHON=...              which Python makes the virtual environment (3.11 or newer)
 
 PYTHON ?= python3
@@ -19,10 +20,11 @@ WORKERS ?= 1
 BENCH ?=
 SECONDS ?= 900
 SOAK ?=
+LOOKUPS ?=
 
 SOURCES := $(shell find mailroute twisted -name '*.py')
 
-.PHONY: help run test lint dist test-lowest bench soak servers clean
+.PHONY: help run test lint dist test-lowest bench soak lookups servers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -54,6 +56,9 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks.soak --seconds $(SECONDS) $(SOAK)
+
+lookups: $(VENV)/.tools
+	@$(VENV)/bin/python -m benchmarks.lookups $(LOOKUPS)
 
 # Only with INSTALL=1: the one target that changes the system.
 servers:

@@ -62,7 +62,7 @@ def make_source(
         named = make_tables(configuration, reactor, wrap=wrap) if tables is None else tables
         return TableSource(named[mapping.table], named if tables is None else None)
     if mapping.redis is not None:
-        settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
+        settings = redis_settings(mapping.redis, mapping.table_timeout_seconds)
         redis = wrap("mapping.redis", RedisTable("mapping.redis", settings, reactor))
         return TableSource(redis, redis)
     if mapping.sql is not None:
@@ -71,7 +71,7 @@ def make_source(
             query=mapping.sql.query,
             keys=mapping.sql.keys,
             pool_size=mapping.sql.pool_size,
-            lookup_timeout=mapping.lookup_timeout_seconds,
+            lookup_timeout=mapping.table_timeout_seconds,
         )
         return make_sql_table(sql_settings, reactor)
     if mapping.file is None:

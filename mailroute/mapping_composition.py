@@ -44,7 +44,7 @@ def make_mapping_store(
         table = named[mapping.table]
         return MappingStore(TableSource(table), table, rules, [named] if tables is None else [])
     if mapping.redis is not None:
-        settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
+        settings = redis_settings(mapping.redis, mapping.table_timeout_seconds)
         redis = RedisTable("mapping.redis", settings, reactor)
         return MappingStore(TableSource(redis), redis, rules, [redis])
     source = make_source(configuration, reactor)
@@ -80,7 +80,7 @@ def _sql_entries(
     mapping: model.LookupSettings, sql: model.SqlMapping, reactor: Any
 ) -> SqlMappingEntries:
     statements = MappingStatements(sql.upsert_query, sql.delete_query, sql.list_query)
-    seconds = mapping.lookup_timeout_seconds
+    seconds = mapping.table_timeout_seconds
     # A list, or many rows written together, take longer than a lookup may.
     longest = max(seconds, LIST_SECONDS)
     how = StoreSettings(CONNECTIONS, longest, writable=bool(sql.upsert_query or sql.delete_query))

@@ -47,20 +47,24 @@ class Report:
             self.output.note(f"and {len(self.plan.faults) - FAULTS_SHOWN} lines more")
 
     def tell(self) -> None:
-        """Print the counts, and what is left to do."""
+        """Print the counts."""
         faults = [{"line": fault.number, "reason": fault.reason} for fault in self.plan.faults]
         counts = {"added": self.added, "changed": self.changed, "unchanged": self.plan.unchanged}
-        left = len(self.plan.steps) - self.added - self.changed
-        data = {**counts, "refused": faults, "left": left, "dry_run": self.is_dry}
+        data = {**counts, "refused": faults, "left": self._left, "dry_run": self.is_dry}
         words = ", ".join(f"{word} {count}" for word, count in counts.items())
         prefix = "would be " if self.is_dry else ""
         self.output.put(data, f"{prefix}{words}, refused {len(faults)}")
-        if left and not self.last_line:
-            self.output.note("nothing was written")
-        elif left:
-            self.output.note(
-                f"written up to line {self.last_line}: run it again for the other {left} accounts"
-            )
+
+    def tell_rest(self) -> None:
+        """Say how far it came, if it did not come to the end."""
+        if self._left:
+            # A lot that was under way may be written, too: only its answer is missing.
+            how_far = f"up to line {self.last_line}" if self.last_line else "nothing"
+            self.output.note(f"known to be written: {how_far}; run it again for the rest")
+
+    @property
+    def _left(self) -> int:
+        return len(self.plan.steps) - self.added - self.changed
 
     def _name(self, step: Step) -> None:
         key, (destination, *_) = step.entry

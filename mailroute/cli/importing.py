@@ -17,6 +17,7 @@ from mailroute.cli.output import Output
 from mailroute.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from mailroute.cli.import_report import Report
     from mailroute.tables.mapping_store import MappingStore
 
 
@@ -70,7 +71,7 @@ def command(
 async def _load(wish: Wish, store: MappingStore, output: Output) -> int:
     from mailroute.cli.csv_form import ENCODING, ERRORS, NotCsv, read_lines
     from mailroute.cli.import_report import Report
-    from mailroute.cli.loading import carry_out, make_plan
+    from mailroute.cli.loading import make_plan
 
     text = io.TextIOWrapper(wish.file, encoding=ENCODING, errors=ERRORS, newline="")
     try:
@@ -81,20 +82,29 @@ async def _load(wish: Wish, store: MappingStore, output: Output) -> int:
     report = Report(plan, output, wish.dry_run, wish.verbose)
     report.tell_faults()
     is_refused = bool(plan.faults) and not wish.skip_bad
-    try:
-        if wish.dry_run:
-            report.wrote(plan.steps)
-        elif not is_refused:
-            with _progress(len(plan.steps), wish.verbose) as advance:
-                async for steps in carry_out(plan, store):
-                    report.wrote(steps)
-                    advance(len(steps))
-    finally:
-        # Also of an import that failed or was interrupted.
+    if wish.dry_run:
+        report.wrote(plan.steps)
+    if wish.dry_run or is_refused:
         report.tell()
+    else:
+        await _write(store, report)
     if is_refused:
         output.note("no line is written while some cannot be used: correct them, or --skip-bad")
     return statuses.ABSENT if is_refused else statuses.OK
+
+
+async def _write(store: MappingStore, report: Report) -> None:
+    from mailroute.cli.loading import carry_out
+
+    try:
+        with _progress(len(report.plan.steps), report.names_all) as advance:
+            async for steps in carry_out(report.plan, store):
+                report.wrote(steps)
+                advance(len(steps))
+    finally:
+        # Also of an import that failed or was interrupted.
+        report.tell()
+        report.tell_rest()
 
 
 @contextmanager

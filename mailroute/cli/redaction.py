@@ -20,7 +20,7 @@ _TELLING = 8
 _TELLING_BASE64 = 4
 
 _COMMAND = re.compile(
-    rb"((?:mr[0-9]+ )?(?:(?:AUTHENTICATE|AUTH) [A-Z0-9_-]{1,20}|LOGIN|USER))(?: .*)?"
+    rb'((?:mr[0-9]+ )?(?:(?:AUTHENTICATE|AUTH) "?[A-Z0-9_-]{1,20}"?|LOGIN|USER))(?: .*)?'
 )
 _PASS = re.compile(rb"(PASS) .*")
 _HARMLESS = re.compile(rb"(mr[0-9]+ CAPABILITY)")

@@ -14,6 +14,9 @@ from mailroute.config.table_model import RedisSettings, TableSettings
 
 __all__ = ["Secret"]
 
+TIMEOUT_MARGIN_SECONDS = 0.1
+TIMEOUT_MARGIN_SHARE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -168,6 +171,15 @@ class LookupSettings:
     redis: RedisSettings | None = None
     table: str | None = None
     """The name of a table."""
+
+    @property
+    def table_timeout_seconds(self) -> float:
+        """What a table gives itself for a lookup.
+
+        A little less than whoever waits for it: the table knows what it waited for, and can say so.
+        """
+        margin = min(TIMEOUT_MARGIN_SECONDS, self.lookup_timeout_seconds * TIMEOUT_MARGIN_SHARE)
+        return self.lookup_timeout_seconds - margin
 
 
 @dataclass(frozen=True, slots=True)

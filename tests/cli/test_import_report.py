@@ -55,15 +55,18 @@ class ReportTests(SynchronousTestCase):
         Report(Plan(), Output(False), is_dry=True).tell()
         self.assertTrue(self.stdout.getvalue().startswith("would be added 0"))
 
-    def test_left(self) -> None:
-        """What is left to do, and how far it came."""
+    def test_rest(self) -> None:
+        """How far it came; nothing is said of one that came to its end."""
         report = Report(self.plan, Output(False))
-        report.tell()
-        self.assertIn("nothing was written", self.stderr.getvalue())
+        report.tell_rest()
+        self.assertIn("known to be written: nothing; run it again", self.stderr.getvalue())
         report.wrote(STEPS[:2])
-        report.tell()
-        told = "written up to line 4: run it again for the other 1 accounts"
-        self.assertIn(told, self.stderr.getvalue())
+        report.tell_rest()
+        told = self.stderr.getvalue()
+        self.assertIn("known to be written: up to line 4; run it again for the rest", told)
+        report.wrote(STEPS[2:])
+        report.tell_rest()
+        self.assertEqual(self.stderr.getvalue(), told)
 
     def test_faults(self) -> None:
         """Named with their lines, a hundred of them; none steers a terminal."""

@@ -113,7 +113,7 @@ class ImportingTests(CallingCase):
         self.patch(FileMappingEntries, "write", write)
         self.assertEqual(self.load(f"{HEADER}joe,east\n"), 75)
         self.assertIn("added 0", self.stdout)
-        self.assertIn("nothing was written", self.stderr)
+        self.assertIn("known to be written: nothing", self.stderr)
         self.assertIn("disk full", self.stderr)
 
     def test_progress(self) -> None:

@@ -113,6 +113,17 @@ class TranscriptTests(OverheardCase):
         self.assertEqual(ours, ["C: EHLO front.example.org", "C: AUTH LOGIN", "C: ****", "C: ****"])
         self.assertEqual(self.said()[-1], f"S: {WITHHELD}")
 
+    def test_managesieve(self) -> None:
+        """A mechanism in quotes, and the credentials in quotes or in a literal."""
+        for login, ours in ((SECRET, 'AUTHENTICATE "PLAIN" ****'), (b"x" * 1000, "****")):
+            dialogue = self.begin("managesieve", login)
+            dialogue.receive_data(b'"SASL" "PLAIN"\r\nOK "ready"\r\n')
+            dialogue.receive_data(b'NO "' + login + b' is wrong"\r\n')
+            said = [line for line in self.said() if line.startswith("C: ")]
+            self.assertEqual(said[0], 'C: AUTHENTICATE "PLAIN" ****')
+            self.assertEqual(said[-1], f"C: {ours}")
+            self.assertEqual(self.said()[-1], f"S: {WITHHELD}")
+
     def test_replies(self) -> None:
         """What was said before TLS counts no more after it."""
         dialogue = self.begin("imap", starttls=True)

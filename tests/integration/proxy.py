@@ -22,7 +22,7 @@ from tests.integration.daemon import WORKERS, all_serve, children
 from tests.support.ports import LOOPBACK, free_ports, poll
 from tests.support.processes import ServerProcess
 
-PROTOCOLS = ("imap", "pop3", "submission")
+PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
 MODES = ("plain", "starttls", "implicit")
 QUIET_SECONDS = 30
 """How long at most something is waited for that is under way already."""

@@ -20,9 +20,16 @@ from tests.support.secured import Certificates
 MASTER, MASTER_SECRET = "proxy", "the proxy's own password"
 BOB, BOB_SECRET = "bob@example.org", "bob's own password"
 DESTINATIONS = {ALICE: "masters", BOB: "trusting", "guest@example.org": "everybody"}
-BEGIN = {"imap": "a AUTHENTICATE EXTERNAL", "pop3": "AUTH EXTERNAL", "submission": "AUTH EXTERNAL"}
-ACCEPTED = {"imap": "a OK", "pop3": "+OK", "submission": "235"}
-REFUSED = {"imap": "a NO [AUTHENTICATIONFAILED]", "pop3": "-ERR [AUTH]", "submission": "535"}
+BEGIN = {
+    "imap": "a AUTHENTICATE EXTERNAL",
+    "pop3": "AUTH EXTERNAL",
+    "submission": "AUTH EXTERNAL",
+    "managesieve": 'AUTHENTICATE "EXTERNAL"',
+}
+ACCEPTED = dict(zip(PROTOCOLS, ("a OK", "+OK", "235", "OK"), strict=True))
+REFUSED = dict(
+    zip(PROTOCOLS, ("a NO [AUTHENTICATIONFAILED]", "-ERR [AUTH]", "535", 'NO "'), strict=True)
+)
 
 
 @cache
@@ -54,6 +61,7 @@ def destination(name: str, **options: object) -> Destination:
         "imap": (server.imaps, "implicit"),
         "pop3": (server.pop3, "starttls"),
         "submission": (server.submission, "starttls"),
+        "managesieve": (server.sieve, "starttls"),
     }
     trust = {"tls_ca_file": str(servers.authority().ca_file)}
     return Destination(name, ports, options={**trust, **options})
@@ -110,14 +118,24 @@ class ExternalTests(ProxyTestCase):
 
     def offers(self, wire: Wire) -> bool:
         """Whether EXTERNAL is among the mechanisms."""
-        wire.say({"imap": "c CAPABILITY", "pop3": "CAPA", "submission": "EHLO x"}[wire.protocol])
-        ends = {"imap": "c OK", "pop3": ".", "submission": "250 "}[wire.protocol]
+        questions = zip(PROTOCOLS, ("c CAPABILITY", "CAPA", "EHLO x", "CAPABILITY"), strict=True)
+        wire.say(dict(questions)[wire.protocol])
+        ends = dict(zip(PROTOCOLS, ("c OK", ".", "250 ", "OK"), strict=True))[wire.protocol]
         found = False
         while line := wire.line():
             found = found or "EXTERNAL" in line
             if line.startswith(ends):
                 return found
         raise EOFError
+
+    def begin(self, wire: Wire) -> None:
+        """The command, and the request for the name."""
+        wire.say(BEGIN[wire.protocol])
+        self.assertRegex(wire.line(), r'^(\+|334|"")')
+
+    def answer(self, wire: Wire, message: str) -> str:
+        """What is said to the name."""
+        return wire.ask(f'"{message}"' if wire.protocol == "managesieve" else message)
 
     def test_certificate(self) -> None:
         """The mail address in the certificate is the account; the backend sees its master user."""
@@ -127,8 +145,8 @@ class ExternalTests(ProxyTestCase):
             if protocol == "imap":
                 answer = wire.ask(BEGIN[protocol] + " =")
             else:
-                self.assertRegex(wire.ask(BEGIN[protocol]), r"^(\+|334)")
-                answer = wire.ask("")
+                self.begin(wire)
+                answer = self.answer(wire, "")
             self.assertTrue(answer.startswith(ACCEPTED[protocol]), answer)
             wire.close()
             session = front().wait_for("session", client=wire.origin)
@@ -159,15 +177,15 @@ class ExternalTests(ProxyTestCase):
             wire = self.connect(protocol, None)
             self.assertFalse(self.offers(wire), protocol)
             answer = wire.ask(BEGIN[protocol])
-            self.assertFalse(answer.startswith((ACCEPTED[protocol], "334", "+ ")), answer)
+            self.assertFalse(answer.startswith((ACCEPTED[protocol], "334", "+ ", '"')), answer)
             self.assertTrue(wire.log_in(ALICE, ALICE_SECRET).is_accepted)
 
     def test_somebody_else(self) -> None:
         """A certificate opens its own account alone."""
         for protocol in PROTOCOLS:
             wire = self.connect(protocol, alice())
-            self.assertRegex(wire.ask(BEGIN[protocol]), r"^(\+|334)")
-            answer = wire.ask("Ym9iQGV4YW1wbGUub3Jn")
+            self.begin(wire)
+            answer = self.answer(wire, "Ym9iQGV4YW1wbGUub3Jn")
             self.assertTrue(answer.startswith(REFUSED[protocol]), answer)
 
     def test_stranger(self) -> None:

@@ -35,8 +35,9 @@ LOST, HALF = "lost@example.org", "half@example.org"
 ROUTES = {ALICE: "east", BOB: "west", MOVER: "east", LOST: "nowhere", HALF: "imap-only"}
 DELAY_MILLISECONDS = 250
 DELAY_SECONDS = DELAY_MILLISECONDS / 1000
-WRONG = {"imap": "AUTHENTICATIONFAILED", "pop3": "AUTH", "submission": "535 5.7.8"}
-TEMPORARY = {"imap": "UNAVAILABLE", "pop3": "SYS/TEMP", "submission": "454 4.7.0"}
+# ManageSieve has no code for a wrong password.
+WRONG = dict(zip(PROTOCOLS, ("AUTHENTICATIONFAILED", "AUTH", "535 5.7.8", ""), strict=True))
+TEMPORARY = dict(zip(PROTOCOLS, ("UNAVAILABLE", "SYS/TEMP", "454 4.7.0", "TRYLATER"), strict=True))
 
 _TABLE = "CREATE TABLE moved_routes (identifier VARCHAR(190) PRIMARY KEY, destination VARCHAR(64))"
 
@@ -216,7 +217,7 @@ def unknown(self: MappingTests, engine: str) -> None:
 def nowhere(self: MappingTests, engine: str) -> None:
     """A destination that is not declared, or lacks the protocol: try later, and an error line."""
     front = self.front(engine)
-    cases = [(HALF, protocol, "does not serve") for protocol in ("pop3", "submission")]
+    cases = [(HALF, protocol, "does not serve") for protocol in PROTOCOLS[1:]]
     if LOST in running(engine, WORKERS)[1].routes:
         cases += [(LOST, protocol, "not declared") for protocol in PROTOCOLS]
     for user, protocol, words in cases:

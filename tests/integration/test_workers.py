@@ -662,6 +662,7 @@ class MatrixTests(ProxyTestCase):
     imap = test_matrix.MatrixTests.imap
     pop3 = test_matrix.MatrixTests.pop3
     submission = test_matrix.MatrixTests.submission
+    managesieve = test_matrix.MatrixTests.managesieve
 
 
 def cell(self: MatrixTests, protocol: str, mode: str, behind: str) -> None:
