@@ -31,6 +31,7 @@ class Place:
 
 
 COMMANDS = {
+    "check": Place("check", "Check the whole configuration."),
     "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
     "explain": Place("explain", "Show every step from a login's name to its server."),
     "login-test": Place("login_test", "Log in as a client would, and show how it went."),
