@@ -13,6 +13,7 @@ from mailroute.config import model
 from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
+from mailroute.fixed_route import FixedRoute
 from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
 from mailroute.net.header_peer import Headers, Proxies
 from mailroute.net.networks import Networks
@@ -21,7 +22,7 @@ from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
-from mailroute.protocols import PROTOCOLS, Appearance
+from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance
 from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.external import External
@@ -216,10 +217,27 @@ def make_surroundings(
     )
 
 
+def surroundings_for(
+    configuration: model.Configuration, listener: model.Listener, around: Surroundings
+) -> Surroundings:
+    """What the sessions of this listener share: those of mail transfer are all for one place."""
+    if listener.protocol not in PASS_THROUGH:
+        return around
+    name = configuration.routing.smtp_passthrough_destination or ""
+    destination = make_destinations(configuration).get(name)
+    if destination is None:
+        raise ConfigurationError([f"routing.smtp_passthrough_destination: there is no {name!r}"])
+    backend = destination.endpoints[listener.protocol]
+    return replace(around, routes=FixedRoute(destination.name, backend))
+
+
 def server_dialogue_maker(
     configuration: model.Configuration, listener: model.Listener
 ) -> Callable[[], ServerDialogue]:
     """What makes the dialogue of each connection to this listener."""
+    if listener.protocol in PASS_THROUGH:
+        opaque = PASS_THROUGH[listener.protocol].make_server(Appearance(""))
+        return lambda: opaque(Policy((), starttls=False), True, 1)
     capabilities = configuration.capabilities[listener.protocol]
     looks = Appearance(
         configuration.server.hostname,
@@ -262,7 +280,7 @@ def client_dialogue_maker(
         is_as_said = (
             route.login_name is None and route.supplied is None and login.mechanism != External.name
         )
-        dialogue = PROTOCOLS[origin.protocol].make_client(
+        dialogue = SERVED[origin.protocol].make_client(
             login if is_as_said else substituted(login, route.login_name, route.supplied),
             backend.tls is TLSMode.STARTTLS,
             backend.tls is TLSMode.IMPLICIT or has_leave,

@@ -30,7 +30,7 @@ from mailroute.net.listener import Listener, Room, Terms
 from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.net.ticks import CoarseClock
-from mailroute.protocols import PROTOCOLS
+from mailroute.protocols import SERVED
 from mailroute.route import TLSMode
 from mailroute.signals import end_once, handle_signal
 from mailroute.tables.contract import Key, Row
@@ -158,8 +158,9 @@ class MailrouteService(Service):
         )
         for listener in self._configuration.listeners:
             room = self._rooms.get(listener.name, self._room)
+            mine = composition.surroundings_for(self._configuration, listener, around)
             self._listeners[listener.name] = Listener(
-                self._terms(listener), around, self._clock, room, self._log
+                self._terms(listener), mine, self._clock, room, self._log
             )
         self._acceptors = [self._acceptor(bound, each.name) for each, bound in self._bound]
         self._bound = []
@@ -252,7 +253,7 @@ class MailrouteService(Service):
             tls_mode=TLSMode(listener.tls),
             tls=self._tls and self._tls.side(listener.protocol, listener.client_ca),
             make_dialogue=composition.server_dialogue_maker(self._configuration, listener),
-            full=PROTOCOLS[listener.protocol].full,
+            full=SERVED[listener.protocol].full,
             max_connections=listener.max_connections,
             preauth_seconds=listener.preauth_timeout_seconds,
             is_verbose=self._configuration.server.log_level == "debug",

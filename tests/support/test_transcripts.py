@@ -6,21 +6,18 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.transcripts import Command, read_blocks
+from tests.support.transcripts import Block, Command, commands, read_blocks
 
 TEXT = """# x
-```toml
-a = 1
-```
-
 ```file words
 one
 ```
 
+text
+
 ```console
 $ first
 one   two
-(exit status 3)
 $ second 'x'
 ```
 """
@@ -29,27 +26,32 @@ $ second 'x'
 class TranscriptTests(SynchronousTestCase):
     """A wrong output must not pass."""
 
-    def read(self, text: str) -> list[Command]:
-        """The commands of a document."""
-        path = Path(self.mktemp())
-        path.write_text(text)
-        return read_blocks(path).commands
-
     def test_read(self) -> None:
-        """Commands, what they print, their statuses."""
-        first, second = self.read(TEXT)
-        self.assertEqual((first.line, first.printed, first.status), ("first", ["one   two"], 3))
-        self.assertEqual((second.line, second.printed, second.status), ("second 'x'", [], 0))
+        """Blocks in their order, commands with what they print."""
+        path = Path(self.mktemp())
+        path.write_text(TEXT)
+        file, session = read_blocks(path)
+        self.assertEqual(file, Block("file", "words", "one\n"))
+        self.assertEqual(
+            list(commands(session)), [Command("first", ["one   two"]), Command("second 'x'")]
+        )
 
     def test_strange(self) -> None:
-        """What cannot be read is no example that passes."""
-        for text in ("```perl\nx\n```\n", "```console\nx\n```\n"):
-            with self.assertRaises(ValueError):
-                self.read(text)
+        """What is no session is no example that passes."""
+        with self.assertRaises(ValueError):
+            list(commands(Block("console", "", "x\n")))
 
     def test_same(self) -> None:
-        """Gaps between columns do not count, three dots stand for anything in a line."""
-        command = Command("x", ["a   1... c", "───", "..."])
-        self.assertTrue(command.is_shown_by("a 1.234 c   \n──────\nwhatever\n"))
-        for other in ("a 2.2 c\n─\nx\n", "a 1.2 c\n─\n", "a 1.2 c\n─\nx\ny\n", ""):
+        """Three dots stand for anything in a line, everything else for itself."""
+        command = Command("x", ["a\t1... c", "..."])
+        self.assertTrue(command.is_shown_by("a\t1.234 c\nwhatever\n"))
+        for other in ("a\t2.2 c\nx\n", "a 1.2 c\nx\n", "a\t1.2 c\n", "a\t1 c\nx\ny\n", ""):
             self.assertFalse(command.is_shown_by(other), other)
+        self.assertTrue(Command("x").is_shown_by(""))
+        self.assertFalse(Command("x").is_shown_by("x\n"))
+
+    def test_columns(self) -> None:
+        """Columns are as wide as what is in them."""
+        command = Command("x", ["a  b", "────", "1... 2"])
+        self.assertTrue(command.is_shown_by("a       b\n─────────\n1.5     2   \n"))
+        self.assertFalse(command.is_shown_by("a       b\n─────────\n1.5     3   \n"))

@@ -1,4 +1,4 @@
-"""The shell sessions of a document: what is typed, what is printed, the exit status."""
+"""The shell sessions of a document: what is typed and what is printed."""
 
 from __future__ import annotations
 
@@ -8,71 +8,53 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_STATUS = re.compile(r"\(exit status (\d+)\)")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a document: its kind, the word behind that, and what stands in it."""
+
+    kind: str
+    name: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """One command of a session."""
 
     line: str
     printed: list[str] = field(default_factory=list)
-    status: int = 0
 
     def is_shown_by(self, output: str) -> bool:
-        """Whether this is what the document says.
+        """Whether this is what the document says; ``...`` stands for anything in a line.
 
-        ``...`` stands for anything; how far columns are apart does not count.
+        Where columns have a rule below their headings, how far they are apart does not count.
         """
-        wanted = r"\n".join(
-            re.escape(_folded(line)).replace(r"\.\.\.", ".*") for line in self.printed
-        )
-        got = "\n".join(_folded(line) for line in output.splitlines())
-        return re.fullmatch(wanted, got) is not None
+        lines = output.removesuffix("\n").split("\n") if output else []
+        wanted = self.printed
+        if any("─" in line for line in wanted):
+            lines, wanted = [_folded(line) for line in lines], [_folded(line) for line in wanted]
+        pattern = r"\n".join(re.escape(line).replace(r"\.\.\.", ".*") for line in wanted)
+        return re.fullmatch(pattern, "\n".join(lines)) is not None
 
 
-@dataclass(slots=True)
-class Blocks:
-    """The blocks of a document."""
-
-    toml: str = ""
-    files: dict[str, str] = field(default_factory=dict)
-    databases: dict[str, str] = field(default_factory=dict)
-    commands: list[Command] = field(default_factory=list)
+def read_blocks(path: Path) -> list[Block]:
+    """All blocks, in their order."""
+    return [Block(*found) for found in _BLOCK.findall(path.read_text(encoding="utf-8"))]
 
 
-def read_blocks(path: Path) -> Blocks:
-    """Read all blocks; raises ValueError for one of an unknown kind."""
-    blocks = Blocks()
-    for kind, name, content in _BLOCK.findall(path.read_text(encoding="utf-8")):
-        if kind == "toml":
-            blocks.toml += content
-        elif kind == "file":
-            blocks.files[name] = content
-        elif kind == "sqlite":
-            blocks.databases[name] = content
-        elif kind == "console":
-            blocks.commands += _commands(content)
-        else:
-            raise ValueError(f"what is a block of {kind}?")
-    return blocks
-
-
-def _commands(content: str) -> Iterator[Command]:
-    command: Command | None = None
-    for line in content.splitlines():
+def commands(block: Block) -> Iterator[Command]:
+    """The commands of a session; raises ValueError for one that does not begin with a command."""
+    found: list[Command] = []
+    for line in block.content.splitlines():
         if line.startswith("$ "):
-            if command is not None:
-                yield command
-            command = Command(line[2:])
-        elif command is None:
-            raise ValueError(f"a session begins with a command, not with {line!r}")
-        elif status := _STATUS.fullmatch(line):
-            command.status = int(status[1])
+            found.append(Command(line[2:]))
+        elif found:
+            found[-1].printed.append(line)
         else:
-            command.printed.append(line)
-    if command is not None:
-        yield command
+            raise ValueError(f"a session begins with a command, not with {line!r}")
+    yield from found
 
 
 def _folded(line: str) -> str:
