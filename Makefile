@@ -1,5 +1,7 @@
 # make run                a demo in the foreground; CONFIG=path: your own configuration
-# make test               the tests; INSTALL=1: install the servers they need first (root, Debian)
+# make test               the tests; INSTALL=1: install the servers they need first (root, Debian);
+#                         WORKERS=2: mailroute serves with two workers wherever a test does not
+#                         choose; TESTS=tests.integration.test_matrix: only these
 # make lint               ruff and mypy
 # make dist               the wheel and the source distribution, tried in empty environments
 # make test-lowest        the tests that need no server, with the oldest libraries that are allowed
@@ -8,6 +10,7 @@
 # make bench              what it costs beside other proxies (an hour); BENCH="--quick": minutes;
 #                         BENCH="--help": more; as root it can measure more
 # make soak               mixed load for 15 minutes; SECONDS=60: shorter; SOAK="--help": more
+# make lookups            what one look-up costs, by kind of table; LOOKUPS="--help": more
 # PYTHON=...              which Python makes the virtual environment (3.11 or newer)
 
 PYTHON ?= python3
@@ -15,13 +18,15 @@ VENV ?= .venv
 INSTALL ?=
 CONFIG ?=
 TESTS ?= tests
+WORKERS ?= 1
 BENCH ?=
 SECONDS ?= 900
 SOAK ?=
+LOOKUPS ?=
 
 SOURCES := $(shell find mailroute twisted -name '*.py')
 
-.PHONY: help run test lint docs dist test-lowest test-package bench soak servers clean
+.PHONY: help run test lint docs dist test-lowest test-package bench soak lookups servers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -36,7 +41,7 @@ endif
 
 test: $(VENV)/.tools
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	$(VENV)/bin/python -m twisted.trial --temp-directory="$$folder/trial" $(TESTS)
+	MAILROUTE_TEST_WORKERS=$(WORKERS) $(VENV)/bin/python -m twisted.trial --temp-directory="$$folder/trial" $(TESTS)
 
 lint: $(VENV)/.tools
 	$(VENV)/bin/ruff check .
@@ -61,6 +66,9 @@ bench: $(VENV)/.installed
 
 soak: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks.soak --seconds $(SECONDS) $(SOAK)
+
+lookups: $(VENV)/.tools
+	@$(VENV)/bin/python -m benchmarks.lookups $(LOOKUPS)
 
 # Only with INSTALL=1: the one target that changes the system.
 servers:

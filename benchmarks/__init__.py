@@ -1,4 +1,4 @@
-"""What mailroute costs beside other mail proxies: ``make bench`` and ``make soak``.
+"""What mailroute costs beside other mail proxies: ``make bench``, ``make soak``, ``make lookups``.
 
 Everything runs on loopback, for a bounded time, in a private folder; only processes that were
 started here are ended.  The mail store and the clients are C (``native/``), so that they cost less
@@ -25,5 +25,6 @@ than what is measured; the rest is Python's standard library.
 ``plots``          the outcome as SVG
 ``document``       the outcome in ``docs/performance.md``
 ``soak``           many minutes of mixed load
+``lookups``        what one look-up costs, without any mail around it
 =================  ==================================================================
 """

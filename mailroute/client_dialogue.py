@@ -12,6 +12,7 @@ from collections.abc import Callable
 from mailroute.dialogue import Dialogue, Phase
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Challenge, Event, Login, Rejected, TLSInfo
+from mailroute.route import Announcement
 from mailroute.sasl import exchange
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.wire.framing import LineTooLong
@@ -21,12 +22,19 @@ REPLY_LIMIT = 65536
 QUOTE_LIMIT = 200
 """Octets of a backend's words that the log quotes."""
 
+COMMON_LIMIT = 8192
+"""Octets of base64 that a first message has at most in Dovecot; others take less."""
+
+_BLAMES_THE_BACKEND = frozenset({FailureKind.BACKEND_UNREACHABLE, FailureKind.BACKEND_MISBEHAVED})
 _ANSWERS = frozenset({FailureKind.BACKEND_REFUSED, FailureKind.BACKEND_MISBEHAVED})
 """What a protocol may make of the words with which a backend confirms a cancellation."""
 
 
 class ClientDialogue(Dialogue):
     """We are the client; the backend is outside.  It ends with exactly one verdict."""
+
+    announcement: Announcement | None = None
+    """What the backend is to be told of the client before the login, if it takes it."""
 
     def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
         """``starttls``: upgrade before anything else; ``secure``: the login may leave now."""
@@ -149,9 +157,26 @@ class ClientDialogue(Dialogue):
             # Whatever the backend says to "*": it was the client that gave up.
             reason = f"the client cancelled the exchange; {failure.reason}"
             failure = Failure(FailureKind.CREDENTIALS_REJECTED, reason)
+        elif self._exchange.octets > COMMON_LIMIT and self._exchange.complete:
+            failure = self._too_long(failure)
         self._drop_login()
         self._shut()
         self._events.append(Rejected(failure, words, untagged))
+
+    def _too_long(self, failure: Failure) -> Failure:
+        """The failure behind a first message that many servers find too long.
+
+        Some just close the connection: that says nothing about their health.
+        """
+        kind = failure.kind
+        if kind is FailureKind.CREDENTIALS_REJECTED:
+            return failure
+        if kind in _BLAMES_THE_BACKEND:
+            kind = FailureKind.BACKEND_INCAPABLE
+        size = f"the first message has {self._exchange.octets} octets of base64"
+        return Failure(
+            kind, f"{failure.reason}; {size}, which may be more than the backend's limit"
+        )
 
     def _fail(self, kind: FailureKind, reason: str) -> None:
         self._reject(Failure(kind, reason))

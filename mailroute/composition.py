@@ -10,22 +10,21 @@ from twisted.internet.task import deferLater
 
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.config import model
-from mailroute.credentials import Credentials, Identity
 from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
-from mailroute.net.connector import Connector, Dial, Limits
-from mailroute.net.header_peer import Headers, Proxies
-from mailroute.net.networks import Networks
+from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
+from mailroute.net.server_tls import Certificate, ServerTLS, ServerTLSSettings
 from mailroute.net.splice import Splicer
-from mailroute.net.tls import BackendContexts, Certificate, ServerTLS, ServerTLSSettings
+from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
-from mailroute.protocols import PROTOCOLS, Appearance
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance
+from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
-from mailroute.sasl import plain
+from mailroute.sasl.external import External
 from mailroute.sasl.registry import mechanisms
+from mailroute.sasl.substitution import substituted
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Surroundings
 from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
@@ -60,7 +59,7 @@ def make_source(
         named = make_tables(configuration, reactor, wrap=wrap) if tables is None else tables
         return TableSource(named[mapping.table], named if tables is None else None)
     if mapping.redis is not None:
-        settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
+        settings = redis_settings(mapping.redis, mapping.table_timeout_seconds)
         redis = wrap("mapping.redis", RedisTable("mapping.redis", settings, reactor))
         return TableSource(redis, redis)
     if mapping.sql is not None:
@@ -69,7 +68,7 @@ def make_source(
             query=mapping.sql.query,
             keys=mapping.sql.keys,
             pool_size=mapping.sql.pool_size,
-            lookup_timeout=mapping.lookup_timeout_seconds,
+            lookup_timeout=mapping.table_timeout_seconds,
         )
         return make_sql_table(sql_settings, reactor)
     if mapping.file is None:
@@ -151,9 +150,17 @@ def make_server_tls(configuration: model.Configuration) -> ServerTLS | None:
         disabled_ciphers=protocols.disable_cipher_suites,
     )
     try:
-        return ServerTLS(settings)
+        tls = ServerTLS(settings)
     except Failure as failure:
         raise ConfigurationError([f"tls.certificate: {failure.reason}"]) from None
+    for listener in configuration.listeners:
+        try:
+            # Read now, while every file may be.
+            tls.side(listener.protocol, listener.client_ca)
+        except Failure as failure:
+            place = f"listener.{listener.name}.client_ca"
+            raise ConfigurationError([f"{place}: {failure.reason}"]) from None
+    return tls
 
 
 def check_trust(configuration: model.Configuration) -> list[str]:
@@ -169,13 +176,18 @@ def check_trust(configuration: model.Configuration) -> list[str]:
     return complaints
 
 
-def make_connector(configuration: model.Configuration, dial: Dial, clock: Clock) -> Connector:
-    """What makes connections to backends."""
+def make_connector(
+    configuration: model.Configuration,
+    dial: Dial,
+    clock: Clock,
+    make_dialogue: MakeDialogue | None = None,
+) -> Connector:
+    """What makes connections to backends; ``make_dialogue``: in the place of our own."""
     server = configuration.server
     return Connector(
         clock,
         dial,
-        client_dialogue_maker(server.hostname),
+        make_dialogue or client_dialogue_maker(server.hostname, server.proxy_ttl),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
@@ -206,6 +218,9 @@ def server_dialogue_maker(
     configuration: model.Configuration, listener: model.Listener
 ) -> Callable[[], ServerDialogue]:
     """What makes the dialogue of each connection to this listener."""
+    if listener.protocol in PASS_THROUGH:
+        opaque = PASS_THROUGH[listener.protocol].make_server(Appearance(""))
+        return lambda: opaque(Policy((), starttls=False), True, 1)
     capabilities = configuration.capabilities[listener.protocol]
     looks = Appearance(
         configuration.server.hostname,
@@ -213,51 +228,57 @@ def server_dialogue_maker(
         capabilities.advertise or None,
         capabilities.implementation,
     )
+    wanted = [name.upper() for name in capabilities.sasl]
     policy = Policy(
-        mechanisms=mechanisms(name.upper() for name in capabilities.sasl),
+        mechanisms=mechanisms(
+            (name for name in wanted if name != External.name), configuration.jwt_username_claim
+        ),
         starttls=listener.tls == "starttls",
         cleartext_logins=capabilities.allow_plain_auth_without_tls,
+        external=External.name in wanted and listener.client_ca is not None,
     )
     make = PROTOCOLS[listener.protocol].make_server(looks)
     secure = listener.tls == "implicit"
     return lambda: make(policy, secure, listener.max_auth_attempts)
 
 
-def make_proxies(listener: model.Listener) -> Proxies | None:
-    """Who is in front of this listener, if anybody may be."""
-    if not listener.proxy_trusted:
-        return None
-    return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
+def client_dialogue_maker(
+    hostname: str, proxy_ttl: int = 7
+) -> Callable[[Route, Login, Origin], ClientDialogue]:
+    """What makes the dialogue that logs in at a route's backend; it raises Failure.
 
-
-def client_dialogue_maker(hostname: str) -> Callable[[Route, Login, Origin], ClientDialogue]:
-    """What makes the dialogue that logs in at a route's backend; it raises Failure."""
+    ``proxy_ttl``: how many proxies there may be behind us.
+    """
 
     def make(route: Route, login: Login, origin: Origin) -> ClientDialogue:
         backend = route.backend
         has_leave = backend.tls is TLSMode.PLAIN and backend.allow_plaintext_auth
-        return PROTOCOLS[origin.protocol].make_client(
-            _renamed(login, route.login_name),
+        is_as_said = (
+            route.login_name is None and route.supplied is None and login.mechanism != External.name
+        )
+        dialogue = SERVED[origin.protocol].make_client(
+            login if is_as_said else substituted(login, route.login_name, route.supplied),
             backend.tls is TLSMode.STARTTLS,
             backend.tls is TLSMode.IMPLICIT or has_leave,
             hostname,
         )
+        if backend.forwarding is not Forwarding.NONE:
+            announcement = Announcement(origin, _hops_left(origin, proxy_ttl))
+            if backend.forwarding is Forwarding.XCLIENT:
+                dialogue.announcement = announcement
+        return dialogue
 
     return make
 
 
-def _renamed(login: Login, name: str | None) -> Login:
-    """The login under the name that the row gives the account at its backend."""
-    if name is None:
-        return login
-    if login.mechanism != "PLAIN" or login.initial_response is None:
-        reason = f"the row's username cannot replace the name inside {login.mechanism}"
-        raise Failure(FailureKind.BACKEND_INCAPABLE, reason)
-    given = plain.decode(login.initial_response)
-    # A master login keeps its own name and acts for the renamed account.
-    owner = given.identity.authcid
-    identity = Identity(owner, name) if given.identity.authzid else Identity(name)
-    return Login(identity, "PLAIN", plain.encode(Credentials(identity, given.secret)))
+def _hops_left(origin: Origin, proxy_ttl: int) -> int:
+    """How many proxies there may be from the backend on."""
+    given = origin.introduction.hops_left
+    hops = proxy_ttl if given is None else min(proxy_ttl, given - 1)
+    if hops < 1:
+        reason = "the login has come through as many proxies as it may: do they form a loop?"
+        raise Failure(FailureKind.DESTINATION_UNKNOWN, reason)
+    return hops
 
 
 def _destination(destination: model.Destination) -> Destination:
@@ -274,8 +295,16 @@ def _destination(destination: model.Destination) -> Destination:
         )
         for protocol, endpoint in destination.endpoints.items()
     }
+    password = destination.password
     return Destination(
-        destination.name, endpoints, destination.hide_auth_errors, destination.allow_row_tls_name
+        name=destination.name,
+        endpoints=endpoints,
+        hide_auth_errors=destination.hide_auth_errors,
+        allow_row_tls_name=destination.allow_row_tls_name,
+        username=destination.username,
+        password=None if password is None else password.reveal(),
+        master_user=destination.master_user,
+        replaces_unchecked=destination.allow_unchecked_passwords,
     )
 
 

@@ -26,3 +26,14 @@ class Credentials:
 
     identity: Identity
     secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """Credentials of the configuration or a row, in place of the client's."""
+
+    password: str = field(repr=False)
+    master_user: str | None = None
+    """Whose password it is, where it is not the account's own."""
+    replaces_unchecked: bool = False
+    """Also for clients whose own password nobody has checked."""

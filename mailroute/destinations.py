@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from mailroute.patterns import is_pattern, label_of
@@ -38,6 +38,14 @@ class Destination:
     hide_auth_errors: bool = False
     allow_row_tls_name: bool = False
     """Whether a row's ``tls_name`` may say what name the certificate must have."""
+    username: str | None = None
+    """The name to log in with, in place of the client's."""
+    password: str | None = field(default=None, repr=False)
+    """The password to log in with, in place of the client's."""
+    master_user: str | None = None
+    """Whose password that is, where it is not the account's own."""
+    replaces_unchecked: bool = False
+    """Whether it also replaces passwords that nobody has checked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ class Dialogue(ABC):
         self._forget()
         return self._advance()
 
+    def recognize(self, names: tuple[str, ...]) -> None:
+        """The other side has proved by its certificate to be called so: before the first word."""
+        raise NotImplementedError
+
     @abstractmethod
     def _step(self) -> bool:
         """Consume one line, literal or block; False when octets are missing."""

@@ -90,6 +90,17 @@ class LookupFailed(Failure):
         super().__init__(FailureKind.LOOKUP_FAILED, reason)
 
 
+class CannotListen(OSError):
+    """A place of a listener cannot be had; nothing else is wrong with the configuration."""
+
+    def __init__(self, listener: str, place: object, error: OSError) -> None:
+        words = f"listener.{listener}: cannot listen at {place}: {error.strerror}"
+        super().__init__(error.errno, words)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 class ConfigurationError(Exception):
     """The configuration cannot be served.  ``complaints`` are whole sentences, one per fault."""
 

@@ -91,6 +91,8 @@ class TLSInfo:
     version: str
     cipher: str = ""
     server_name: str | None = None
+    client_names: tuple[str, ...] = ()
+    """Who the other side has proved to be by a certificate, the most important name first."""
 
 
 Action = Write | StartTLS | Close

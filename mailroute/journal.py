@@ -75,21 +75,40 @@ def _address(ip: str, port: int) -> str:
 class Journal:
     """The story of one session."""
 
+    __slots__ = (
+        "_began",
+        "_client",
+        "_clock",
+        "_destination",
+        "_failures",
+        "_is_verbose",
+        "_log",
+        "_protocol",
+        "_server",
+        "_session_id",
+        "_tls_version",
+        "_user",
+    )
+
     def __init__(self, origin: Origin, clock: Clock, log: Logger, is_verbose: bool = True) -> None:
         """``is_verbose``: whether anybody wants events of the debug level."""
-        self._origin = origin
+        # A node keeps many of these: no more than the words of the last line.
+        self._session_id = origin.session_id
+        self._protocol = origin.protocol
+        self._client = _address(origin.client_ip, origin.client_port)
+        self._server = _address(origin.server_ip, origin.server_port)
         self._is_verbose = is_verbose
         self._clock = clock
         self._log = log
         self._began = clock.seconds()
-        self._tls: TLSInfo | None = None
+        self._tls_version = "-"
         self._user = ""
-        self._route: Route | None = None
+        self._destination = ""
         self._failures = 0
 
     def encrypted(self, info: TLSInfo | None) -> None:
         """The client's connection is, or is not, encrypted in this way."""
-        self._tls = info
+        self._tls_version = info.version if info is not None else "-"
 
     def rejected(self, login: Login, route: Route | None, failure: Failure) -> None:
         """A login failed."""
@@ -106,7 +125,7 @@ class Journal:
     def joined(self, login: Login, route: Route) -> None:
         """A login succeeded and the streams are joined."""
         self._user = login.identity.account
-        self._route = route
+        self._destination = route.destination
         if not self._is_verbose:
             return
         fields = self._start()
@@ -120,9 +139,9 @@ class Journal:
     ) -> None:
         """The session is over; octets are those of the joined stream."""
         fields = self._start()
-        fields["tls"] = self._tls.version if self._tls else "-"
+        fields["tls"] = self._tls_version
         fields["user"] = self._user[:_USER_LIMIT] or "-"
-        fields["destination"] = self._route.destination if self._route else "-"
+        fields["destination"] = self._destination or "-"
         fields["outcome"] = self._outcome()
         fields["closed_by"] = closed_by
         fields["failures"] = self._failures
@@ -140,18 +159,17 @@ class Journal:
         self._emit(LogLevel.error, "internal-error", fields)
 
     def _outcome(self) -> str:
-        if self._route is not None:
+        if self._destination:
             return "joined"
         return "rejected" if self._failures else "no-login"
 
     def _start(self) -> dict[str, object]:
         """The pairs at the start of every line; the address comes before what a client chose."""
-        origin = self._origin
         return {
-            "id": origin.session_id,
-            "protocol": origin.protocol,
-            "client": _address(origin.client_ip, origin.client_port),
-            "server": _address(origin.server_ip, origin.server_port),
+            "id": self._session_id,
+            "protocol": self._protocol,
+            "client": self._client,
+            "server": self._server,
         }
 
     def _emit(self, level: Any, event: str, fields: dict[str, object]) -> None:

@@ -15,6 +15,7 @@ from mailroute.tables.mapping_sql import MappingStatements, SqlMappingEntries
 from mailroute.tables.mapping_store import MappingRules, MappingStore
 from mailroute.tables.named import NamedTables
 from mailroute.tables.redis import RedisTable
+from mailroute.tables.sql_query import LIST_SECONDS
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import parse_url
 from mailroute.tables.stores import make_store
@@ -43,7 +44,7 @@ def make_mapping_store(
         table = named[mapping.table]
         return MappingStore(TableSource(table), table, rules, [named] if tables is None else [])
     if mapping.redis is not None:
-        settings = redis_settings(mapping.redis, mapping.lookup_timeout_seconds)
+        settings = redis_settings(mapping.redis, mapping.table_timeout_seconds)
         redis = RedisTable("mapping.redis", settings, reactor)
         return MappingStore(TableSource(redis), redis, rules, [redis])
     source = make_source(configuration, reactor)
@@ -79,8 +80,10 @@ def _sql_entries(
     mapping: model.LookupSettings, sql: model.SqlMapping, reactor: Any
 ) -> SqlMappingEntries:
     statements = MappingStatements(sql.upsert_query, sql.delete_query, sql.list_query)
-    seconds = mapping.lookup_timeout_seconds
-    how = StoreSettings(CONNECTIONS, seconds, writable=bool(sql.upsert_query or sql.delete_query))
+    seconds = mapping.table_timeout_seconds
+    # A list, or many rows written together, take longer than a lookup may.
+    longest = max(seconds, LIST_SECONDS)
+    how = StoreSettings(CONNECTIONS, longest, writable=bool(sql.upsert_query or sql.delete_query))
     store = make_store(parse_url(sql.url.reveal()), how, reactor)
     return SqlMappingEntries(statements, store, reactor, seconds)
 

@@ -7,9 +7,10 @@ that nothing is advertised and refused, or hidden and accepted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
+from mailroute.sasl.external import External
 from mailroute.sasl.mechanism import Mechanism
 
 
@@ -23,6 +24,14 @@ class Policy:
     """Whether the listener upgrades a plain connection."""
     cleartext_logins: bool = False
     """Whether secrets may cross a connection without TLS."""
+    external: bool = False
+    """Whether a client's certificate may log it in."""
+
+    def for_holder(self, names: tuple[str, ...]) -> Policy:
+        """What is allowed to a client who has proved by a certificate to be called so."""
+        if not self.external:
+            return self
+        return replace(self, mechanisms=(External(names), *self.mechanisms), external=False)
 
 
 class Offer:
@@ -47,7 +56,8 @@ class Offer:
     @property
     def needs_tls(self) -> bool:
         """Whether an upgrade would allow a way to log in that is refused now."""
-        return self.starttls and len(self.mechanisms) < len(self._policy.mechanisms)
+        policy = self._policy
+        return self.starttls and (policy.external or len(self.mechanisms) < len(policy.mechanisms))
 
     def mechanism(self, name: str) -> Mechanism | None:
         """The mechanism of this name (in any case of letters), if it may be used now."""

@@ -16,6 +16,7 @@ from mailroute.managesieve.client import ManageSieveClient
 from mailroute.managesieve.server import Greeting as ManageSieveGreeting
 from mailroute.managesieve.server import ManageSieveServer
 from mailroute.offer import Policy
+from mailroute.opaque import OpaqueClient, OpaqueServer
 from mailroute.pop3 import replies as pop3_replies
 from mailroute.pop3.client import Pop3Client
 from mailroute.pop3.server import Greeting as Pop3Greeting
@@ -117,3 +118,19 @@ PROTOCOLS: dict[str, MailProtocol] = {
         ),
     )
 }
+
+
+def _passed_through(name: str) -> MailProtocol:
+    refusal = smtp_replies.NO_BACKEND
+    return MailProtocol(
+        name,
+        lambda looks: lambda policy, secure, attempts: OpaqueServer(refusal),
+        lambda login, starttls, secure, hostname: OpaqueClient(login, starttls, secure),
+        smtp_replies.FULL,
+    )
+
+
+PASS_THROUGH = {name: _passed_through(name) for name in ("smtp", "lmtp")}
+"""Those that we do not speak."""
+SERVED = {**PROTOCOLS, **PASS_THROUGH}
+"""All that a listener may be of."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from enum import Enum
 
+from mailroute.credentials import Supplied
 from mailroute.events import TLSInfo
 
 
@@ -71,8 +73,40 @@ class Route:
     """The configuration's name for the backend, for logs and counters."""
     backend: Backend
     login_name: str | None = None
-    """The name to log in with, where the row replaces the client's."""
+    """The name to log in with, where it replaces the client's."""
     hide_auth_errors: bool = False
+    supplied: Supplied | None = None
+    """The password to log in with, where there is one to replace the client's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a client said of itself before its login; none of it is to be believed."""
+
+    fields: tuple[tuple[bytes, bytes | None], ...] = ()
+    """Of IMAP's ID, in their order."""
+    name: bytes = b""
+    """Of SMTP's EHLO."""
+    hops_left: int | None = None
+    """How many proxies the client, a proxy itself, allows behind it."""
+
+
+NO_INTRODUCTION = Introduction()
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def ip_of(text: str) -> IPAddress | None:
+    """The IP address as others understand it; None where the text is none.
+
+    The interface of a link-local address, behind "%", is known on this machine alone; IPv4 that
+    came as a part of IPv6 is IPv4.
+    """
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +123,15 @@ class Origin:
     is_trusted: bool = False
     """Whether the connection comes from a proxy whose word about its clients is believed."""
     tls: TLSInfo | None = None
-    """How the client's connection is encrypted; told only to backends that are told anything."""
+    """How the client's connection is encrypted; known for backends that are told anything."""
+    introduction: Introduction = NO_INTRODUCTION
+    """The same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a backend is told of a session in its protocol's own way."""
+
+    origin: Origin
+    hops_left: int
+    """How many proxies there may be from here on, the backend included."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from mailroute.credentials import Identity
+from mailroute.credentials import Identity, Supplied
 from mailroute.destinations import Destination, is_host, redirected
 from mailroute.errors import Failure, FailureKind, LookupFailed
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode
+from mailroute.route import Forwarding, Origin, Route, TLSMode
 from mailroute.tables.contract import Key, Row, Table
 
 NAME_LIMIT_OCTETS = 512
@@ -138,8 +138,8 @@ class Router:
         except LookupFailed as failed:
             if self._policy.on_error != "default":
                 raise
-            return self._default_route(key, failed.reason)
-        return self._route_of(key, row)
+            return self._with_master(identity, self._default_route(key, failed.reason))
+        return self._with_master(identity, self._route_of(key, row))
 
     async def revalidate(self, identity: Identity, origin: Origin, route: Route) -> Route | None:
         """Look past what is remembered after the backend of ``route`` said no.
@@ -152,7 +152,7 @@ class Router:
             row = await self._in_time(self._ask_anew, key)
             if row is not None and not isinstance(row, Row):
                 return None
-            found = self._route_of(key, row)
+            found = self._with_master(identity, self._route_of(key, row))
         except Failure:
             return None
         return None if _whereto(found) == _whereto(route) else found
@@ -179,6 +179,13 @@ class Router:
             sni=origin.sni,
             extension_delimiter=self._policy.extension_delimiter,
         )
+
+    def _with_master(self, identity: Identity, route: Route) -> Route:
+        """``joe%admin`` whose row says ``j.smith`` is ``j.smith%admin`` at the backend."""
+        if route.login_name is None:
+            return route
+        owner = mailbox_owner(identity.account, self._policy.separators)
+        return replace(route, login_name=route.login_name + identity.account[len(owner) :])
 
     async def _in_time(self, lookup: Callable[[Key], Coroutine[Any, Any, T]], key: Key) -> T:
         seconds = self._policy.lookup_timeout_seconds
@@ -265,16 +272,33 @@ def _adapted(key: Key, row: Row, destination: Destination) -> Route:
         if not is_host(name):
             raise _unroutable(key, f"the row's tls_name {name!r} is no host name or address")
         backend = replace(backend, trust=replace(backend.trust, server_name=name))
-    login_name = columns.get("username")
-    if login_name and (fault := _fault_of_name(login_name)):
-        raise _unroutable(key, f"the row's username {fault}")
     return Route(
         account=key.identifier,
         destination=destination.name,
         backend=backend,
-        login_name=login_name,
+        login_name=_name(key, columns, "username") or destination.username,
         hide_auth_errors=destination.hide_auth_errors,
+        supplied=_supplied(key, columns, destination),
     )
+
+
+def _supplied(key: Key, columns: Mapping[str, str], destination: Destination) -> Supplied | None:
+    """A row's password is never one of the destination's master user, nor the other way round."""
+    password, master_user = columns.get("password"), _name(key, columns, "master_user")
+    if password is None:
+        if destination.password is None:
+            return None
+        password, master_user = destination.password, master_user or destination.master_user
+    if "\0" in password:
+        raise _unroutable(key, "the row's password has a NUL")
+    return Supplied(password, master_user, destination.replaces_unchecked)
+
+
+def _name(key: Key, columns: Mapping[str, str], column: str) -> str | None:
+    name = columns.get(column)
+    if name and (fault := _fault_of_name(name)):
+        raise _unroutable(key, f"the row's {column} {fault}")
+    return name
 
 
 def _strengthened(key: Key, word: str, configured: TLSMode) -> TLSMode:
@@ -306,8 +330,8 @@ def _fault_of_name(name: str) -> str | None:
     return None
 
 
-def _whereto(route: Route) -> tuple[str, Backend, str | None]:
-    return route.destination, route.backend, route.login_name
+def _whereto(route: Route) -> tuple[object, ...]:
+    return route.destination, route.backend, route.login_name, route.supplied
 
 
 def _unroutable(key: Key, why: str) -> Failure:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from mailroute.dialogue import Dialogue, Phase
+from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Event, Login, Rejected, Response, TLSInfo, Verdict
-from mailroute.offer import Policy, offer
+from mailroute.offer import Offer, Policy, offer
+from mailroute.route import NO_INTRODUCTION, Introduction
 from mailroute.sasl import exchange
-from mailroute.sasl.mechanism import BadMessage, Mechanism
+from mailroute.sasl.mechanism import BadMessage, Mechanism, NotAllowed
 from mailroute.wire.foreign import foreign_protocol
 from mailroute.wire.framing import LineTooLong
 
@@ -46,7 +48,13 @@ class ServerDialogue(Dialogue):
     def tls_established(self, info: TLSInfo) -> list[Event]:
         """The handshake has succeeded: what may be offered is asked anew."""
         self._offer = offer(self._policy, True)
+        if info.client_names:
+            self.recognize(info.client_names)
         return super().tls_established(info)
+
+    def recognize(self, names: tuple[str, ...]) -> None:
+        """See Dialogue: such a client may log in without a secret."""
+        self._offer = Offer(self._policy.for_holder(names), True)
 
     def timed_out(self) -> list[Event]:
         """The client was silent for too long before its login."""
@@ -89,6 +97,11 @@ class ServerDialogue(Dialogue):
         if verdict.failure.kind.counts_as_attempt:
             self._spend_attempt()
         return self._advance()
+
+    @property
+    def introduction(self) -> Introduction:
+        """What the client has said of itself."""
+        return NO_INTRODUCTION
 
     # -- what a protocol provides --------------------------------------------------------
 
@@ -172,6 +185,8 @@ class ServerDialogue(Dialogue):
             self._continue_exchange(self._exchange.begin(initial))
         except BadMessage as bad:
             self._abandon_exchange(str(bad))
+        except NotAllowed as wrong:
+            self._refuse_identity(str(wrong))
 
     def _exchange_line(self, running: exchange.ServerExchange) -> bool:
         line = self._take_line(SASL_LINE_LIMIT)
@@ -190,6 +205,14 @@ class ServerDialogue(Dialogue):
             self._count_bad_command()
         except BadMessage as bad:
             self._malformed_response(running, str(bad))
+        except NotAllowed as wrong:
+            self._refuse_identity(str(wrong))
+
+    def _refuse_identity(self, reason: str) -> None:
+        """What the client has proved does not give it this account: an attempt like another."""
+        self._exchange = None
+        self._write_rejected(Rejected(Failure(FailureKind.CREDENTIALS_REJECTED, reason)))
+        self._spend_attempt()
 
     def _malformed_response(self, running: exchange.ServerExchange, reason: str) -> None:
         if running.relaying:

@@ -19,20 +19,20 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mailroute import composition, privileges
+from mailroute import composition, listener_composition, privileges
 from mailroute.config import model
-from mailroute.errors import ConfigurationError, Failure
+from mailroute.errors import CannotListen, ConfigurationError, Failure
 from mailroute.net import sockets
 from mailroute.net.acceptor import Acceptor
 from mailroute.net.dialer import Dialer
 from mailroute.net.joint import FLUSH_SECONDS
-from mailroute.net.listener import Listener, Room, Terms
+from mailroute.net.listener import Listener, Room
 from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.net.ticks import CoarseClock
-from mailroute.protocols import PROTOCOLS
-from mailroute.route import TLSMode
+from mailroute.signals import end_once, handle_signal
 from mailroute.tables.contract import Key, Row
+from mailroute.tables.file import FileTable
 from mailroute.tables.sql_table import SqlTable
 
 GOODBYE_SECONDS = 1.0
@@ -76,7 +76,8 @@ class MailrouteService(Service):
         self._tls = composition.make_server_tls(configuration)
         self._clock = CoarseClock(reactor)
         self._poller = Poller(reactor)
-        dialer = Dialer(reactor, self._clock, self._poller)
+        own = listener_composition.own_places(configuration, self._clock)
+        dialer = Dialer(reactor, self._clock, self._poller, own)
         self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
         self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
@@ -108,7 +109,7 @@ class MailrouteService(Service):
         return [acceptor.getHost() for acceptor in self._acceptors]
 
     def privilegedStartService(self) -> None:
-        """Bind every socket, all of them or none; raises OSError naming the place."""
+        """Bind every socket, all of them or none; raises CannotListen naming the place."""
         if self._bound:
             return
         for listener in self._configuration.listeners:
@@ -117,14 +118,14 @@ class MailrouteService(Service):
                     self._bound.append((listener, self._bind(bind)))
                 except OSError as error:
                     self._unbind()
-                    place = f"listener.{listener.name}: cannot listen at {bind}"
-                    raise OSError(error.errno, f"{place}: {error.strerror}") from None
+                    raise CannotListen(listener.name, bind, error) from None
 
     def startService(self) -> None:
         """Drop privileges and serve."""
         super().startService()
         self.privilegedStartService()
         room = Room(privileges.sessions_within(privileges.raise_descriptor_limit()))
+        self.warn_if_crowded(room.left)
         self.prepare(room)
         self.accept()
         self._on_signals()
@@ -140,10 +141,9 @@ class MailrouteService(Service):
         for listener, dealt in zip(places, sockets, strict=True):
             self._bound += [(listener, each) for each in dealt]
 
-    def prepare(self, room: Room, workers: int = 1) -> None:
-        """Do everything but accept; ``workers``: how many share the load."""
+    def prepare(self, room: Room) -> None:
+        """Do everything but accept."""
         self._room = room
-        self._warn_if_crowded(room.left * workers)
         privileges.drop(self._ids)
         self._poller.start()
         privileges.forbid_core_dumps()
@@ -157,9 +157,10 @@ class MailrouteService(Service):
         )
         for listener in self._configuration.listeners:
             room = self._rooms.get(listener.name, self._room)
-            self._listeners[listener.name] = Listener(
-                self._terms(listener), around, self._clock, room, self._log
-            )
+            mine = listener_composition.surroundings_for(self._configuration, listener, around)
+            terms = listener_composition.make_terms(self._configuration, listener, self._tls)
+            made = Listener(terms, mine, self._clock, room, self._log)
+            self._listeners[listener.name] = made
         self._acceptors = [self._acceptor(bound, each.name) for each, bound in self._bound]
         self._bound = []
 
@@ -192,27 +193,33 @@ class MailrouteService(Service):
     def reload(self) -> None:
         """SIGHUP: see ``renew``; and go on in a new log file."""
         self.rotate_log()
-        self.renew()
-        self._log.info("reloaded: cache dropped, mapping file and certificates read")
+        self._log.info("reloaded: {words}", words=self.renew())
 
-    def renew(self) -> None:
+    def renew(self) -> str:
         """Read the mapping file and the certificates anew and forget what was looked up.
 
-        What is broken keeps its old content and is named in the log.
+        What is broken keeps its old content and is named in the log.  Returns what was done.
         """
+        done = ["cache dropped"]
         if not isinstance(self._source, SqlTable):
             try:
                 self._source.reload()
+                # Tables that may have several files say themselves what became of them.
+                done += ["mapping file read"] * isinstance(self._source, FileTable)
             except ConfigurationError as error:
+                done.append("the old mapping stays")
                 for complaint in error.complaints:
                     self._log.error("reload: {text}; the old content stays", text=complaint)
         if self._tls is not None:
             try:
                 self._tls.reload()
+                done.append("certificates read")
             except Failure as failure:
+                done.append("the old certificates stay")
                 self._log.error("reload: {text}; the old certificates stay", text=failure.reason)
         self._connector.contexts.clear()
         self._cache.drop()
+        return ", ".join(done)
 
     def rotate_log(self) -> None:
         """Go on in a new log file, for whoever moved the old one away."""
@@ -239,26 +246,14 @@ class MailrouteService(Service):
     def _acceptor(self, bound: socket.socket, name: str) -> Acceptor:
         return Acceptor(self._poller, self._reactor, bound, self._listeners[name])
 
-    def _terms(self, listener: model.Listener) -> Terms:
-        return Terms(
-            protocol=listener.protocol,
-            tls_mode=TLSMode(listener.tls),
-            tls=self._tls,
-            make_dialogue=composition.server_dialogue_maker(self._configuration, listener),
-            full=PROTOCOLS[listener.protocol].full,
-            max_connections=listener.max_connections,
-            preauth_seconds=listener.preauth_timeout_seconds,
-            is_verbose=self._configuration.server.log_level == "debug",
-            proxies=composition.make_proxies(listener),
-        )
-
     async def _start_table(self) -> None:
         try:
             await self._source.start()
         except Exception:  # The tables recover by themselves: serving goes on without them.
             self._log.failure("the mapping's table could not be started")
 
-    def _warn_if_crowded(self, room: int) -> None:
+    def warn_if_crowded(self, room: int) -> None:
+        """``room``: for how many sessions, on the whole node."""
         wanted = sum(listener.max_connections for listener in self._configuration.listeners)
         if wanted > room:
             self._log.warn(
@@ -269,6 +264,7 @@ class MailrouteService(Service):
             )
 
     def _on_signals(self) -> None:
+        end_once(self._reactor)
         handle_signal(self._reactor, signal.SIGHUP, self.reload)
         handle_signal(self._reactor, signal.SIGUSR1, self.rotate_log)
         handle_signal(self._reactor, signal.SIGUSR2, self._cannot_upgrade)
@@ -338,11 +334,3 @@ class MailrouteService(Service):
             await closing.addTimeout(GOODBYE_SECONDS * 5, self._reactor)
         except TimeoutError:
             self._log.warn("the mapping's table did not close in time")
-
-
-def handle_signal(reactor: Any, number: int, action: Callable[[], object]) -> None:
-    """Have a signal do this in the reactor's own time."""
-    try:
-        signal.signal(number, lambda *_: reactor.callFromThread(action))
-    except ValueError:
-        _log.debug("not in the main thread: signal {number} is not handled", number=number)

@@ -24,13 +24,17 @@ from mailroute.events import (
     Verdict,
 )
 from mailroute.journal import Journal
-from mailroute.route import Forwarding, Origin, Route
+from mailroute.route import Forwarding, Introduction, Origin, Route
 
 
 class Client(Protocol):
     """The client's side, as a session sees it."""
 
     tls_info: TLSInfo | None
+
+    @property
+    def introduction(self) -> Introduction:
+        """What the client has said of itself."""
 
     async def milestone(self) -> ServerMilestone:
         """The next login, or the response to a challenge."""
@@ -185,7 +189,8 @@ class Session:
         """Connect and pass the exchange through, until the backend's verdict."""
         origin = self._origin
         if route.backend.forwarding is not Forwarding.NONE:
-            origin = replace(origin, tls=self._client.tls_info)
+            client = self._client
+            origin = replace(origin, tls=client.tls_info, introduction=client.introduction)
         backend, step = await self._around.connect(route, attempt.login, origin)
         try:
             while isinstance(step, Challenge):

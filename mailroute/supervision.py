@@ -18,7 +18,7 @@ from mailroute.config import model
 from mailroute.config.reader import load
 from mailroute.errors import ConfigurationError
 from mailroute.net import sockets
-from mailroute.service import handle_signal
+from mailroute.signals import end_once, handle_signal
 from mailroute.workers.orders import LogChoice, Orders
 from mailroute.workers.places import Places
 from mailroute.workers.plan import Place, Plan, numbered
@@ -77,6 +77,7 @@ class NodeService(Supervisor):
     def startService(self) -> None:
         """See Supervisor."""
         super().startService()
+        end_once(self._reactor)
         for number, action in (
             (signal.SIGHUP, self.reload),
             (signal.SIGUSR1, self.rotate_log),
@@ -170,8 +171,11 @@ def _fingerprint(configuration: model.Configuration, text: str) -> str:
             path for path in (each.tls_ca_file, each.tls_client_cert, each.tls_client_key) if path
         ]
     digest = hashlib.sha256(text.encode())
+    files += [each.client_ca for each in configuration.listeners if each.client_ca]
     url = configuration.mapping.sql.url.reveal() if configuration.mapping.sql else ""
-    for octets in (url.encode(), *map(_content, files)):
+    secrets = [each.password for each in configuration.destinations.values() if each.password]
+    words = [url, *(each.reveal() for each in secrets)]
+    for octets in (*(word.encode() for word in words), *map(_content, files)):
         digest.update(hashlib.sha256(octets).digest())
     return digest.hexdigest()
 

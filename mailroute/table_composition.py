@@ -78,7 +78,7 @@ class _Making:
     def __init__(self, configuration: model.Configuration, reactor: Any, wrap: Wrap) -> None:
         self._wrap = wrap
         self._tables = configuration.tables
-        self._seconds = configuration.mapping.lookup_timeout_seconds
+        self._seconds = configuration.mapping.table_timeout_seconds
         self._reactor = reactor
         self.made: dict[str, StringTable] = {}
         self.complaints: list[str] = []

@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.logger import ILogObserver, Logger
@@ -16,11 +17,15 @@ from mailroute.announced import AnnouncedService
 from mailroute.config.model import Configuration
 from mailroute.config.reader import load, read
 from mailroute.configured import EX_CONFIG, complain, default_config
-from mailroute.errors import ConfigurationError
+from mailroute.errors import CannotListen, ConfigurationError
 from mailroute.observers import Output, observer
 from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
 from mailroute.systemd import ServiceManager
 from mailroute.workers.orders import LogChoice
+
+_LEVELS = ("debug", "info", "warn", "error", "critical")
+
+_log = Logger(namespace="mailroute")
 
 
 class Options(usage.Options):
@@ -65,10 +70,12 @@ def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
         warnings = service.check()
     except ConfigurationError as error:
         _exit(configuration.path, error)
-    log = Logger(namespace="mailroute")
     for warning in warnings:
-        print(f"mailroute: warning: {warning}", file=sys.stderr)
-        log.warn("{text}", text=warning)
+        if not _is_log_seen("warn"):
+            print(f"mailroute: warning: {warning}", file=sys.stderr)
+        _log.warn("{text}", text=warning)
+    # twistd lets an exception of its start through, for Python to print.
+    sys.excepthook = partial(_say_plainly, sys.excepthook)
     manager = ServiceManager(os.environ, reactor)
     if count_workers(configuration) > 1:
         node = make_supervisor(configuration, text, _log_of_workers(), reactor)
@@ -91,6 +98,26 @@ def _read_or_exit(path: str) -> tuple[str, Configuration]:
 def _exit(path: str, error: ConfigurationError) -> NoReturn:
     complain(path, error, sys.stderr)
     raise SystemExit(EX_CONFIG)
+
+
+def _say_plainly(otherwise: Callable[..., object], *caught: Any) -> None:
+    """What Python calls for an exception that nobody has caught; no traceback for our complaint."""
+    error = caught[1]
+    if not isinstance(error, CannotListen):
+        otherwise(*caught)
+        return
+    _log.critical("{text}", text=str(error))
+    if not _is_log_seen("critical") and sys.__stderr__ is not None:
+        # By now sys.stderr may be the log.
+        print(f"mailroute: {error}", file=sys.__stderr__)
+
+
+def _is_log_seen(level: str) -> bool:
+    """Whether what is logged at this level appears on the terminal."""
+    if _told_otherwise or not _log_choice:
+        return False
+    path, least, _ = _log_choice[-1]
+    return path == "-" and _LEVELS.index(level) >= _LEVELS.index(least)
 
 
 def _choose_log(parent: Any, configuration: Configuration) -> None:

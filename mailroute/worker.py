@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from twisted.internet.protocol import Factory
-from twisted.logger import LegacyLogObserverWrapper, globalLogBeginner
+from twisted.logger import ILogObserver, LegacyLogObserverWrapper, globalLogBeginner
 from twisted.python.reflect import namedAny
 
 from mailroute import composition, privileges
@@ -117,9 +117,9 @@ class Worker:
         if self._reactor.running:
             self._reactor.callLater(0, _stop, self._reactor)
 
-    def renew(self) -> None:
-        """Read files anew."""
-        self._service.renew()
+    def renew(self) -> str:
+        """Read files anew; returns what was done."""
+        return self._service.renew()
 
     def reopen(self, descriptor: int) -> None:
         """Log to this file."""
@@ -156,7 +156,10 @@ def make_service(
         for each in configuration.listeners
     }
     service.adopt([[_taken(number) for number in place] for place in orders.sockets], rooms)
-    service.prepare(process, orders.workers)
+    if orders.index == 0:
+        # All would say the same.
+        service.warn_if_crowded(process.left * orders.workers)
+    service.prepare(process)
     return service
 
 
@@ -176,6 +179,9 @@ def begin_log(orders: Orders, configuration: Configuration) -> InheritedOutput |
         chosen: Any = LegacyLogObserverWrapper(cast(Any, syslog.SyslogObserver(choice.value).emit))
     elif choice.kind == "factory":
         chosen = namedAny(choice.value)()
+        if not ILogObserver.providedBy(chosen):
+            # twistd takes observers of the old style as well.
+            chosen = LegacyLogObserverWrapper(chosen)
     elif choice.kind == "file":
         inherited = InheritedOutput(LOG_DESCRIPTOR)
         os.set_inheritable(LOG_DESCRIPTOR, False)

@@ -10,7 +10,7 @@ from mailroute.client_dialogue import QUOTE_LIMIT, REPLY_LIMIT, ClientDialogue
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Challenge, Event, Login, Rejected, StartTLS
 from tests.support.dialogues import TLS, written
-from tests.support.pairs import password
+from tests.support.pairs import password, xoauth2
 from tests.support.toy import toy_login
 
 LOST = Failure(FailureKind.BACKEND_UNREACHABLE, "connection lost")
@@ -182,6 +182,40 @@ class VerdictTests(Case):
         verdict = rejection(dialogue.receive_data(b"x" * (REPLY_LIMIT + 1)))
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED)
         self.assertEqual(dialogue.trailing_data, b"")
+
+
+class LengthTests(Case):
+    """A token that is longer than many servers take."""
+
+    def refused(self, octets: int, said: bytes | None) -> Failure:
+        """How it ends when the backend says this to a token, or closes."""
+        dialogue = self.begun(xoauth2("alice", b"t" * octets))
+        dialogue.receive_data(b"> \n")
+        if said is not None:
+            return rejection(dialogue.receive_data(said)).failure
+        lost = Failure(FailureKind.BACKEND_UNREACHABLE, "connection lost")
+        return rejection(dialogue.ended(lost)).failure
+
+    def test_too_long(self) -> None:
+        """The size is told; a server that closes for it is no server that is down."""
+        for said in (None, b"what?\n"):
+            failure = self.refused(7000, said)
+            self.assertIs(failure.kind, FailureKind.BACKEND_INCAPABLE)
+            self.assertIn("the first message has 9368 octets of base64", failure.reason)
+        refused = self.refused(7000, b"refused\n")
+        self.assertIs(refused.kind, FailureKind.BACKEND_REFUSED)
+        self.assertIn("9368 octets", refused.reason)
+
+    def test_not_the_length(self) -> None:
+        """A verdict on the token is one, and a short token is not to blame."""
+        for octets, said, kind in (
+            (7000, b"no\n", FailureKind.CREDENTIALS_REJECTED),
+            (6000, None, FailureKind.BACKEND_UNREACHABLE),
+            (6000, b"what?\n", FailureKind.BACKEND_MISBEHAVED),
+        ):
+            failure = self.refused(octets, said)
+            self.assertIs(failure.kind, kind)
+            self.assertNotIn("octets", failure.reason)
 
 
 class ChannelTests(Case):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -16,9 +16,17 @@ from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Limits
-from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.route import (
+    Announcement,
+    Backend,
+    Forwarding,
+    Introduction,
+    Origin,
+    Route,
+    TLSMode,
+    Trust,
+)
 from mailroute.sasl import plain
 from mailroute.tables.file import FileTable
 from mailroute.tables.sqlite import SqliteTable
@@ -108,7 +116,10 @@ class TableTests(CompositionCase):
         self.assertIn("nowhere", error.complaints[0])
 
     def test_sql(self) -> None:
-        """An SQL table, with the query, the keys and the time-out of the configuration."""
+        """An SQL table, with query, keys and time-out of the configuration.
+
+        The router waits a little longer: so it is the table that says what it waited for.
+        """
         mapping = (
             '[mapping]\nsource = "sql"\nlookup_timeout = "3s"\n[mapping.sql]\n'
             'url = "sqlite:routes.db"\nquery = "SELECT d FROM r WHERE i = :key AND p = :protocol"\n'
@@ -116,7 +127,7 @@ class TableTests(CompositionCase):
         )
         source = composition.make_source(self.read_sections(mapping=mapping), Clock())
         assert isinstance(source, SqliteTable)
-        self.assertEqual(source._lookup_seconds, 3.0)
+        self.assertEqual(source._lookup_seconds, 2.9)
         self.assertEqual(source.varies_on, {"protocol"})
         self.assertEqual(source.statement.names, ("key", "protocol"))
 
@@ -284,6 +295,31 @@ class DialogueTests(CompositionCase):
         for key in ((TLSMode.PLAIN, True), (TLSMode.IMPLICIT, False), (TLSMode.IMPLICIT, True)):
             self.assertIn(b"AUTHENTICATE PLAIN ", said[key], key)
 
+    def announced(self, forwarding: Forwarding, hops: int | None = None) -> Announcement | None:
+        """What the backend is to be told of a client that allows so many proxies behind it."""
+        backend = Backend(("h",), 1, TLSMode.IMPLICIT, forwarding=forwarding)
+        make = composition.client_dialogue_maker("proxy.example.org", 4)
+        origin = replace(ORIGIN, introduction=Introduction(hops_left=hops))
+        return make(Route("a", "east", backend), password("a", b"s"), origin).announcement
+
+    def test_announcement(self) -> None:
+        """Only where it is wanted; each proxy counts down from the least that is allowed."""
+        self.assertIsNone(self.announced(Forwarding.NONE))
+        self.assertIsNone(self.announced(Forwarding.PROXY))
+        for hops, left in ((None, 4), (200, 4), (5, 4), (4, 3), (2, 1)):
+            told = self.announced(Forwarding.XCLIENT, hops)
+            assert told is not None
+            self.assertEqual(told.hops_left, left)
+            self.assertEqual(told.origin.session_id, "x")
+
+    def test_loop(self) -> None:
+        """Where no proxy is allowed behind the client, nobody is asked."""
+        for hops in (1, 0):
+            for forwarding in (Forwarding.XCLIENT, Forwarding.PROXY):
+                error = self.assertRaises(Failure, self.announced, forwarding, hops)
+                self.assertIs(error.kind, FailureKind.DESTINATION_UNKNOWN)
+                self.assertIn("loop", error.reason)
+
     def renamed(self, login: Login, name: str) -> Credentials:
         """The credentials that are said at the backend."""
         backend = Backend(("h",), 1, TLSMode.IMPLICIT)
@@ -341,22 +377,6 @@ class DialogueTests(CompositionCase):
         self.assertIn(b'"IMPLEMENTATION" "Ours 1"\r\n', greeting)
         self.assertIn(b'"SIEVE" "fileinto x"\r\n', greeting)
         self.assertTrue(greeting.endswith(b'OK "Hi"\r\n'))
-
-
-class ProxyTests(CompositionCase):
-    """Who is in front of a listener."""
-
-    def test_proxies(self) -> None:
-        """Without a network there is nobody, and a connection pays for nothing."""
-        (listener,) = self.configured().listeners
-        self.assertIsNone(composition.make_proxies(listener))
-        trusted = 'proxy_protocol = "required"\nproxy_trusted = ["192.0.2.0/24"]\n'
-        (listener,) = self.configured(listener=SECTIONS["listener"] + trusted).listeners
-        proxies = composition.make_proxies(listener)
-        assert proxies is not None
-        self.assertIs(proxies.headers, Headers.REQUIRED)
-        self.assertTrue(proxies.trusted.has(IPv4Address("TCP", "192.0.2.9", 1)))
-        self.assertFalse(proxies.trusted.has(IPv4Address("TCP", "198.51.100.9", 1)))
 
 
 class SurroundingTests(CompositionCase):

@@ -91,7 +91,7 @@ class DocumentTests(ReadingCase):
         for path in documents()[1:]:
             name = str(path.relative_to(DOCS).with_suffix(""))
             if name != "index":
-                self.assertRegex(contents, f"(?m)^{re.escape(name)}$")
+                self.assertRegex(contents, f"(?m)^{re.escape(name)}$", "enter it in docs/index.md")
 
     def test_keys(self) -> None:
         """The mappings of other programs' settings name no key that mailroute lacks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.errors import ConfigurationError, Failure, FailureKind, LookupFailed
+from mailroute.errors import CannotListen, ConfigurationError, Failure, FailureKind, LookupFailed
 
 PERMANENT = {
     "credentials-rejected",
@@ -61,3 +61,13 @@ class ConfigurationErrorTests(SynchronousTestCase):
         error = ConfigurationError(["a.b: wrong.", "c.d: missing."])
         self.assertEqual(str(error), "a.b: wrong.\nc.d: missing.")
         self.assertEqual(error.complaints, ["a.b: wrong.", "c.d: missing."])
+
+
+class CannotListenTests(SynchronousTestCase):
+    """A place that cannot be had."""
+
+    def test_words(self) -> None:
+        """Listener, place and reason; it is an OSError with its number."""
+        error = CannotListen("imap", "[::1]:143", OSError(13, "Permission denied"))
+        self.assertEqual(str(error), "listener.imap: cannot listen at [::1]:143: Permission denied")
+        self.assertEqual((error.errno, isinstance(error, OSError)), (13, True))

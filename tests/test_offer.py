@@ -53,6 +53,17 @@ class OfferTests(SynchronousTestCase):
         self.assertFalse(Offer(Policy((OAuthBearer(),), False), True).passwords)
         self.assertFalse(Offer(Policy((), False), True).passwords)
 
+    def test_holder(self) -> None:
+        """EXTERNAL is for who has shown a certificate, where certificates may log in."""
+        policy = Policy((Plain(),), starttls=True, external=True)
+        offer = Offer(policy.for_holder(("alice", "a.s")), True)
+        self.assertEqual([mechanism.name for mechanism in offer.mechanisms], ["EXTERNAL", "PLAIN"])
+        self.assertEqual(offer.mechanisms[0].login([b"a.s"]).identity.account, "a.s")
+        self.assertEqual([m.name for m in Offer(policy, True).mechanisms], ["PLAIN"])
+        without = Policy((Plain(),), starttls=True)
+        self.assertIs(without.for_holder(("alice",)), without)
+        self.assertTrue(Offer(Policy((), starttls=True, external=True), False).needs_tls)
+
     def test_names(self) -> None:
         """A mechanism's name is read in any case of letters (RFC 4422 section 3.1)."""
         offer = Offer(Policy(MECHANISMS, False), True)

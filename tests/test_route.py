@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.route import Backend, Route, TLSMode, Trust
+from mailroute.route import Backend, Route, TLSMode, Trust, ip_of
 
 
 class TLSModeTests(SynchronousTestCase):
@@ -19,6 +19,22 @@ class TLSModeTests(SynchronousTestCase):
         """The configuration's words are the values."""
         self.assertIs(TLSMode("starttls"), TLSMode.STARTTLS)
         self.assertEqual({mode.value for mode in TLSMode}, {"plain", "starttls", "implicit"})
+
+
+class AddressTests(SynchronousTestCase):
+    """Addresses as others understand them."""
+
+    def test_forms(self) -> None:
+        """Without an interface, without IPv6 around IPv4; None for what is no address."""
+        for text, found in (
+            ("203.0.113.9", "203.0.113.9"),
+            ("2001:DB8:0::9", "2001:db8::9"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("fe80::1%eth0", "fe80::1"),
+        ):
+            self.assertEqual(str(ip_of(text)), found)
+        for text in ("unix", "", "%eth0", "203.0.113.999", "mail.example.org"):
+            self.assertIsNone(ip_of(text), text)
 
 
 class DefaultTests(SynchronousTestCase):

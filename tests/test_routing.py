@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.credentials import Identity
+from mailroute.credentials import Identity, Supplied
 from mailroute.destinations import Destination
 from mailroute.errors import Failure, FailureKind, LookupFailed
 from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
@@ -379,6 +379,43 @@ class RowTests(RouterCase):
         self.assertEqual((found.login_name, found.account), ("Alice Smith", "alice@example.org"))
         self.unroutable("username", username="a\r\nb")
         self.unroutable("username", username="a" * 513)
+
+    def test_username_of_a_master_login(self) -> None:
+        """The master behind the separator is kept: only the account's name is replaced."""
+        row = Row("east", {"username": "a.smith"})
+        found = self.route(row, identity=Identity("alice@example.org%admin"))
+        self.assertEqual((found.login_name, found.account), ("a.smith%admin", "alice@example.org"))
+
+    def test_password(self) -> None:
+        """A password of the row, and whose it is; one that no login could carry is not used."""
+        found = self.route(Row("east", {"password": "p w", "master_user": "proxy"}))
+        self.assertEqual(found.supplied, Supplied("p w", "proxy"))
+        self.assertEqual(self.route(Row("east", {"password": "x"})).supplied, Supplied("x"))
+        self.assertIsNone(self.route(Row("east", {"master_user": "proxy"})).supplied)
+        self.unroutable("master_user", password="x", master_user="a\nb")
+        self.unroutable("password", password="a\0b")
+        self.assertNotIn("p w", repr(found) + repr(Row("east", {"password": "p w"})))
+
+    def test_credentials_of_the_destination(self) -> None:
+        """Those of the destination, a row's before them; a password stays with its owner."""
+        east = replace(
+            DESTINATIONS["east"],
+            username="all",
+            password="masters",
+            master_user="proxy",
+            replaces_unchecked=True,
+        )
+        for columns, name, supplied in (
+            ({}, "all", Supplied("masters", "proxy", True)),
+            ({"username": "a"}, "a", Supplied("masters", "proxy", True)),
+            ({"master_user": "m"}, "all", Supplied("masters", "m", True)),
+            ({"password": "x"}, "all", Supplied("x", None, True)),
+        ):
+            self.table.rows = {"alice@example.org": Row("east", columns)}
+            router = Router(self.table, {"east": east}, RoutingPolicy(), self.clock)
+            asked = Deferred.fromCoroutine(router.route(Identity("alice@example.org"), ORIGIN))
+            found = self.successResultOf(asked)
+            self.assertEqual((found.login_name, found.supplied), (name, supplied))
 
     def test_forwarding(self) -> None:
         """The row's word replaces the destination's; the version of a header stays."""

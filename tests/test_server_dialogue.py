@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -68,6 +69,19 @@ class Tiny(ServerDialogue):
 
     def _forget(self) -> None:
         self._exchange = None
+
+
+def holder(secure: bool, *names: str) -> Tiny:
+    """A dialogue where certificates may log in, with a client who has shown one."""
+    dialogue = Tiny(Policy(MECHANISMS, starttls=True, external=True), secure, 2)
+    if secure:
+        dialogue.recognize(names)
+        dialogue.start()
+    else:
+        dialogue.start()
+        dialogue.receive_data(b"TLS\n")
+        dialogue.tls_established(replace(TLS, client_names=names))
+    return dialogue
 
 
 def started(secure: bool = True, attempts: int = 3) -> Tiny:
@@ -164,6 +178,35 @@ class ExchangeTests(Case):
         dialogue.receive_data(b"AUTH PLAIN\n")
         events = dialogue.receive_data(b"A" * (SASL_LINE_LIMIT + 1))
         self.said(events, b"bye line-too-long\n", Close("line-too-long"))
+
+
+class CertificateTests(Case):
+    """EXTERNAL: the certificate of the handshake has said who it is."""
+
+    def test_login(self) -> None:
+        """Before the greeting or by STARTTLS, with the message in the command or after it."""
+        login = Login(Identity("alice"), "EXTERNAL", b"")
+        for secure in (True, False):
+            dialogue = holder(secure, "alice", "a.s")
+            self.said(dialogue.receive_data(b"AUTH EXTERNAL =\n"), b"", login)
+            dialogue = holder(secure, "alice", "a.s")
+            self.said(dialogue.receive_data(b"AUTH EXTERNAL\n"), b"> \n")
+            self.said(dialogue.receive_data(b"\n"), b"", login)
+
+    def test_without_a_certificate(self) -> None:
+        """It is no mechanism for a client who has shown none."""
+        dialogue = Tiny(Policy(MECHANISMS, starttls=True, external=True), True, 3)
+        dialogue.start()
+        self.said(dialogue.receive_data(b"AUTH EXTERNAL =\n"), b"what?\n")
+
+    def test_somebody_else(self) -> None:
+        """A name that the certificate does not have is a failed attempt."""
+        bob = base64.b64encode(b"bob")
+        for second in (b"AUTH EXTERNAL " + bob + b"\n", b"AUTH EXTERNAL\n" + bob + b"\n"):
+            dialogue = holder(True, "alice")
+            self.said(dialogue.receive_data(b"AUTH EXTERNAL " + bob + b"\n"), b"no\n")
+            said = written(dialogue.receive_data(second))
+            self.assertTrue(said.endswith(b"no\nbye too-many-login-attempts\n"), said)
 
 
 class VerdictTests(Case):

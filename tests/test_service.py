@@ -18,6 +18,7 @@ from mailroute.config.reader import read
 from mailroute.errors import ConfigurationError
 from mailroute.net.acceptor import Acceptor
 from mailroute.service import MailrouteService
+from mailroute.tables.sql_table import SqlTable
 from tests.integration.certificates import Authority
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase, open_descriptors
@@ -279,6 +280,14 @@ class ReloadTests(ServiceCase):
         service.reload()
         self.assertEqual(self.log_in(self.client()), JOINED)
         self.assertEqual((len(self.east.visits), len(self.west.visits)), (2, 1))
+        (words,) = [text for text in self.said("info") if "reloaded" in text]
+        self.assertEqual(words, "reloaded: cache dropped, mapping file read, certificates read")
+
+    def test_database(self) -> None:
+        """Where there is no mapping file, none is said to have been read."""
+        service = self.start()
+        self.patch(service, "_source", SqlTable.__new__(SqlTable))
+        self.assertEqual(service.renew(), "cache dropped, certificates read")
 
     def test_broken_mapping(self) -> None:
         """A destination that does not exist: an error in the log, and the old routes."""
@@ -289,6 +298,7 @@ class ReloadTests(ServiceCase):
         (error,) = self.said("error")
         self.assertIn("nowhere", error)
         self.assertTrue(error.endswith("the old content stays"))
+        self.assertIn("dropped, the old mapping stays, certificates read", self.said("info")[-1])
 
     def test_broken_certificate(self) -> None:
         """The old certificate stays, and the mapping is read all the same."""
@@ -298,6 +308,7 @@ class ReloadTests(ServiceCase):
         service.reload()
         (error,) = self.said("error")
         self.assertTrue(error.endswith("the old certificates stay"))
+        self.assertIn("mapping file read, the old certificates stay", self.said("info")[-1])
         self.assertEqual(self.log_in(self.client()), JOINED)
         self.assertEqual(len(self.west.visits), 1)
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Rejected
+from mailroute.route import Forwarding, Introduction, Origin
 from mailroute.tables.contract import Row
 from tests.support.backends import CAPABILITIES
 from tests.support.local_reactor import LocalCase, Script
 from tests.support.peers import DELAY_SECONDS, EAST, SECRET, Settings, World, plain_message
+from tests.support.secured import Certificates, server_tls
 from tests.support.toy import proof
 
 JOINED = b"a OK [CAPABILITY IMAP4rev1 IDLE] Logged in\r\n"
@@ -137,6 +139,36 @@ class ToyTests(SessionCase):
         self.settle()
         self.assertEqual(len(self.world.west.visits), 1)
         self.end(client)
+
+
+class ForwardingTests(SessionCase):
+    """What a backend may be told of the client."""
+
+    def origin(self, forwarding: Forwarding) -> Origin:
+        """What it is told of one that came by TLS and has said who it is."""
+        front = server_tls(Certificates(self).issue("front.example"))
+        self.world = World(self.reactor, Settings(front=front, forwarding=forwarding))
+        client, _ = self.world.connect()
+        client.say(b'i ID ("name" "x")\r\na AUTHENTICATE PLAIN ')
+        client.say(plain_message("alice") + b"\r\n")
+        self.settle()
+        self.end(client)
+        return self.world.origins[-1]
+
+    def test_told(self) -> None:
+        """Addresses, TLS, the client's own words, and the id under which the log has it."""
+        for forwarding in (Forwarding.PROXY, Forwarding.XCLIENT):
+            origin = self.origin(forwarding)
+            assert origin.tls is not None
+            self.assertEqual(origin.tls.version, "TLSv1.3")
+            self.assertEqual(origin.introduction.fields, ((b"name", b"x"),))
+            self.assertEqual(origin.client_ip, "203.0.113.9")
+            self.assertEqual(origin.session_id, self.world.fields("session")["id"])
+
+    def test_not_told(self) -> None:
+        """A backend that is told nothing costs nothing."""
+        origin = self.origin(Forwarding.NONE)
+        self.assertEqual((origin.tls, origin.introduction), (None, Introduction()))
 
 
 class RefusedTests(SessionCase):

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from mailroute import tap
+from mailroute.errors import CannotListen
 from mailroute.service import MailrouteService
 from mailroute.supervision import NodeService
 from mailroute.systemd import ServiceManager
@@ -27,6 +28,8 @@ class TapCase(ConfigurationCase):
         super().setUp()
         self.stderr = io.StringIO()
         self.patch(sys, "stderr", self.stderr)
+        self.hooked: list[Any] = []
+        self.patch(sys, "excepthook", lambda *caught: self.hooked.append(caught[0]))
         self.write("routes", "alice east\n")
 
     def configure(self, **sections: str) -> str:
@@ -125,6 +128,27 @@ class ServiceTests(TapCase):
         makeService(self.options(path))
         self.assertIn("mailroute: warning: ", self.stderr.getvalue())
         self.assertIn("bridge_idle", self.stderr.getvalue())
+
+    def test_once(self) -> None:
+        """A warning that the log shows on the same terminal is not printed as well."""
+        self.addCleanup(tap._log_choice.clear)
+        parent = {"logger": None, "syslog": 0, "nodaemon": 1, "logfile": None, "prefix": "front"}
+        for level, is_printed in (("info", False), ("error", True)):
+            server = f'[server]\nworkers = 1\nbridge_idle = "1m"\nlog_level = "{level}"\n'
+            makeService(self.options(self.configure(server=server), dict(parent)))
+            self.assertEqual("bridge_idle" in self.stderr.getvalue(), is_printed, level)
+
+    def test_taken_place(self) -> None:
+        """One line without a traceback; whatever else goes wrong is Python's to print."""
+        makeService(self.options(self.configure()))
+        self.patch(sys, "__stderr__", self.stderr)
+        self.stderr.truncate(0)
+        error = CannotListen("imap", "192.0.2.1:143", OSError(98, "Address already in use"))
+        sys.excepthook(CannotListen, error, None)
+        words = "listener.imap: cannot listen at 192.0.2.1:143: Address already in use"
+        self.assertEqual(self.stderr.getvalue().strip("\0"), f"mailroute: {words}\n")
+        sys.excepthook(ZeroDivisionError, ZeroDivisionError(), None)
+        self.assertEqual(self.hooked, [ZeroDivisionError])
 
     def test_relative_path(self) -> None:
         """A relative path is one of the folder in which twistd was called."""

@@ -31,8 +31,14 @@ class Place:
 
 
 COMMANDS = {
+    "check": Place("check", "Check the whole configuration."),
     "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
     "explain": Place("explain", "Show every step from a login's name to its server."),
+    "login-test": Place("login_test", "Log in as a client would, and show how it went."),
+    "table": Place("table", "Ask a table or the mapping by its name, list it, change it."),
+    "postmap": Place("postmap", "Ask a table of Postfix, as postmap does."),
+    "import": Place("importing", "Load accounts from a CSV file into the mapping."),
+    "export": Place("exporting", "Print the mapping as CSV."),
     "completion": Place("completion", "Print the completion for a shell."),
 }
 

@@ -11,8 +11,7 @@ from mailroute.config.model import Capabilities
 from mailroute.config.schema import Key, Section, as_table, complain_unknown
 
 MECHANISMS = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
-_ON_REQUEST = ("SCRAM-SHA-1", "SCRAM-SHA-256")
-_MECHANISMS_LATER = ("EXTERNAL",)
+_ON_REQUEST = ("SCRAM-SHA-1", "SCRAM-SHA-256", "EXTERNAL")
 _SIEVE = (
     "fileinto",
     "envelope",
@@ -37,8 +36,6 @@ _EHLO_LINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*( [\x21-\x7e]+)*")
 def _mechanism(raw: object, surroundings: Surroundings) -> str:
     name = values.name(raw, surroundings).upper()
     known = (*MECHANISMS, *_ON_REQUEST)
-    if name in _MECHANISMS_LATER:
-        raise ValueError(f"{name} is not supported yet; known are {', '.join(known)}")
     if name not in known:
         raise ValueError(f"unknown mechanism {name!r}; known are {', '.join(known)}")
     return name

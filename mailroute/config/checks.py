@@ -6,6 +6,7 @@ from collections.abc import Mapping, Set
 
 from mailroute.config.destinations import declared_for
 from mailroute.config.document import Document
+from mailroute.config.listeners import PASS_THROUGH
 from mailroute.config.model import (
     Bind,
     Capabilities,
@@ -14,6 +15,7 @@ from mailroute.config.model import (
     LookupSettings,
     Routing,
 )
+from mailroute.config.passthrough import check_pass_through
 from mailroute.config.tables import unknown_table
 
 
@@ -40,6 +42,33 @@ def check_listeners(
             )
 
 
+def check_external(
+    listeners: tuple[Listener, ...],
+    capabilities: Mapping[str, Capabilities],
+    destinations: Mapping[str, Destination],
+    document: Document,
+) -> None:
+    """EXTERNAL needs the authorities of certificates, TLS, and a password for the backends."""
+    for listener in listeners:
+        place = ("listener", listener.name, "client_ca")
+        offer = capabilities.get(listener.protocol)
+        is_wanted = offer is not None and "EXTERNAL" in offer.sasl
+        if listener.client_ca is None:
+            if is_wanted and listener.tls != "plain":
+                document.warn(place, "EXTERNAL is not offered here without client_ca")
+        elif listener.tls == "plain":
+            document.complain(place, "certificates are shown over TLS alone, and tls is plain")
+        elif not is_wanted:
+            document.warn(
+                place, f"no use without EXTERNAL in capabilities.{listener.protocol}.sasl"
+            )
+        elif all(each.password is None for each in destinations.values()):
+            document.warn(
+                place,
+                "no destination has a password for EXTERNAL: only rows with one can be logged in",
+            )
+
+
 def _check_binds(listeners: tuple[Listener, ...], document: Document) -> None:
     holders: dict[Bind, str] = {}
     for listener in listeners:
@@ -53,6 +82,17 @@ def _check_binds(listeners: tuple[Listener, ...], document: Document) -> None:
                     f"{bind} is bound by listener {holders[bind]} already",
                 )
             holders.setdefault(bind, listener.name)
+
+
+def check_offers(
+    listeners: tuple[Listener, ...],
+    capabilities: Mapping[str, Capabilities],
+    destinations: Mapping[str, Destination],
+    document: Document,
+) -> None:
+    """What is offered is safe, and can be kept."""
+    check_capabilities(capabilities, document)
+    check_external(listeners, capabilities, destinations, document)
 
 
 def check_capabilities(capabilities: Mapping[str, Capabilities], document: Document) -> None:
@@ -106,12 +146,15 @@ def check_protocols(
     routing: Routing | None,
     document: Document,
 ) -> None:
-    """Name the listeners whose logins would find no backend of their protocol."""
+    """Name the listeners whose clients would find no backend of their protocol."""
+    check_pass_through(listeners, destinations, routing, document)
     default = routing.default_destination if routing is not None else None
     home_name = declared_for(default or "", destinations)
     for listener in listeners:
         place = ("listener", listener.name, "protocol")
         protocol = listener.protocol
+        if protocol in PASS_THROUGH:
+            continue
         if not any(protocol in d.endpoints for d in destinations.values()):
             document.warn(place, f"no destination serves {protocol}: every login will fail")
         elif (home := destinations.get(home_name or "")) and protocol not in home.endpoints:

@@ -8,11 +8,10 @@ from typing import Any
 
 from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
-from mailroute.config.listeners import PROTOCOLS, PROTOCOLS_LATER, TLS_MODES
+from mailroute.config.listeners import PASS_THROUGH, PROTOCOLS, TLS_MODES
 from mailroute.config.model import Destination, Endpoint
 from mailroute.config.positions import KeyPath
 from mailroute.config.schema import (
-    NOT_YET,
     REQUIRED,
     Key,
     Parser,
@@ -21,6 +20,7 @@ from mailroute.config.schema import (
     complain_unknown,
     named_tables,
 )
+from mailroute.config.secrets import secret
 from mailroute.patterns import is_pattern, label_of
 
 _TLS_KEYS = (
@@ -51,6 +51,28 @@ _TLS_KEYS = (
         values.boolean,
         False,
         "Whether a row's tls_name may replace the name that the certificate must have.",
+    ),
+)
+
+_LOGIN_KEYS = (
+    Key("username", values.words_of_one_line, None, "Name that replaces the client's."),
+    Key(
+        "password",
+        secret,
+        None,
+        "Password that replaces the client's, for clients who proved who they are (EXTERNAL).",
+    ),
+    Key(
+        "master_user",
+        values.words_of_one_line,
+        None,
+        "Whose password this is: logs in on behalf of the account.",
+    ),
+    Key(
+        "allow_unchecked_passwords",
+        values.boolean,
+        False,
+        "Whether our password replaces client passwords that nobody has checked: dangerous.",
     ),
 )
 
@@ -85,9 +107,6 @@ _FORWARDING_KEYS = (
 
 _LATER_KEYS = (
     Key("source_ips", values.anything, [], "Addresses to connect from.", built=False),
-    Key("username", values.anything, None, "Name to log in with.", built=False),
-    Key("password", values.anything, None, "Password to log in with.", built=False),
-    Key("master_user", values.anything, None, "Master user to log in with.", built=False),
     Key("state", values.text, "active", "active, drain or down.", built=False),
     Key("max_connections", values.anything, None, "Sessions at once.", built=False),
 )
@@ -100,6 +119,7 @@ SECTION = Section(
         Key("hosts", values.list_of(values.host, least=1), None, "Several, tried in order."),
         *_TLS_KEYS,
         Key("hide_auth_errors", values.boolean, False, "Hide the backend's words of refusal."),
+        *_LOGIN_KEYS,
         *_FORWARDING_KEYS,
         *_LATER_KEYS,
     ),
@@ -158,6 +178,7 @@ def read_destinations(raw: object, document: Document) -> dict[str, Destination]
         endpoints = _forwarding(settings.pop("forwarding"), settings["proxy_version"], endpoints)
         destination = Destination(name=name, hosts=hosts, endpoints=endpoints, **settings)
         _check_tls(destination, path, document)
+        _check_login(destination, path, document)
         _check_forwarding(destination, path, document)
         destinations[name] = destination
     return destinations
@@ -192,13 +213,22 @@ def _read_endpoints(raw: object, path: KeyPath, document: Document) -> dict[str,
         place = (*path, protocol)
         if protocol == "http":
             document.ignore_as_http(place)
-        elif protocol in PROTOCOLS_LATER:
-            document.complain(place, NOT_YET)
-        elif protocol not in PROTOCOLS:
-            complain_unknown(place, list(PROTOCOLS), document)
+        elif protocol not in (*PROTOCOLS, *PASS_THROUGH):
+            complain_unknown(place, [*PROTOCOLS, *PASS_THROUGH], document)
         elif (settings := ENDPOINT_SECTION.read(table, place, document)) is not None:
             endpoints[protocol] = Endpoint(**settings)
     return endpoints
+
+
+def _check_login(destination: Destination, path: KeyPath, document: Document) -> None:
+    if destination.master_user is not None and destination.password is None:
+        document.complain((*path, "master_user"), "needs the password of this user")
+    if destination.allow_unchecked_passwords:
+        document.warn(
+            (*path, "allow_unchecked_passwords"),
+            "nobody checks the passwords of clients where our own replaces them: "
+            "whoever names an account gets its mail",
+        )
 
 
 def _forwarding(
@@ -236,7 +266,7 @@ def _check_tls(destination: Destination, path: KeyPath, document: Document) -> N
         )
         return
     for protocol, endpoint in destination.endpoints.items():
-        if endpoint.tls == "plain":
+        if endpoint.tls == "plain" and protocol in PROTOCOLS:
             document.warn(
                 (*path, "protocol", protocol, "tls"),
                 "no password is sent without TLS, so no login will succeed here; "

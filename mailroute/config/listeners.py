@@ -8,7 +8,8 @@ from mailroute.config.model import Listener
 from mailroute.config.schema import REQUIRED, Key, Section, named_tables
 
 PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
-PROTOCOLS_LATER = ("smtp", "lmtp")
+PASS_THROUGH = frozenset({"smtp", "lmtp"})
+"""Protocols whose streams are passed to ``routing.smtp_passthrough_destination`` unread."""
 TLS_MODES = ("implicit", "starttls", "plain")
 
 SECTION = Section(
@@ -17,9 +18,9 @@ SECTION = Section(
     (
         Key(
             "protocol",
-            values.choice(*PROTOCOLS, later=PROTOCOLS_LATER),
+            values.choice(*PROTOCOLS, *sorted(PASS_THROUGH)),
             REQUIRED,
-            "imap, pop3, submission or managesieve.",
+            "imap, pop3, submission or managesieve; smtp or lmtp to pass through.",
         ),
         Key(
             "bind",
@@ -62,10 +63,9 @@ SECTION = Section(
         ),
         Key(
             "client_ca",
-            values.anything,
+            values.readable_file,
             None,
-            "PEM file with the authorities of client certificates.",
-            built=False,
+            "PEM file with the authorities of clients' certificates, for EXTERNAL.",
         ),
     ),
     http_only=("forwarded",),
@@ -84,7 +84,7 @@ def read_listeners(raw: object, document: Document) -> tuple[Listener, ...]:
         settings = SECTION.read(table, path, document)
         if settings is None:
             continue
-        if settings["proxy_protocol"] != "off" and not settings["proxy_trusted"]:
+        if settings["proxy_protocol"] != "off" and not table.get("proxy_trusted"):
             document.complain(
                 (*path, "proxy_trusted"),
                 "missing: whoever may send PROXY headers can be any client; name the networks",

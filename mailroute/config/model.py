@@ -14,6 +14,9 @@ from mailroute.config.table_model import RedisSettings, TableSettings
 
 __all__ = ["Secret"]
 
+TIMEOUT_MARGIN_SECONDS = 0.1
+TIMEOUT_MARGIN_SHARE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -32,6 +35,7 @@ class Server:
     """debug, info, warn, error, critical"""
     log_format: str
     """text, json"""
+    proxy_ttl: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class Listener:
     """off, optional, required"""
     proxy_trusted: tuple[str, ...] = ()
     """IP networks; not empty unless ``proxy_protocol`` is off."""
+    client_ca: str | None = None
+    """Path of the PEM file with the authorities of clients' certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,10 @@ class Destination:
     hide_auth_errors: bool
     endpoints: Mapping[str, Endpoint]
     """By protocol."""
+    username: str | None = None
+    password: Secret | None = None
+    master_user: str | None = None
+    allow_unchecked_passwords: bool = False
     proxy_version: int = 0
     """1 or 2: of the PROXY header; 0: nothing was said of one."""
 
@@ -117,6 +127,7 @@ class Routing:
     """tempfail, default"""
     extension_delimiter: str
     address_destination: str | None = None
+    smtp_passthrough_destination: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,15 @@ class LookupSettings:
     redis: RedisSettings | None = None
     table: str | None = None
     """The name of a table."""
+
+    @property
+    def table_timeout_seconds(self) -> float:
+        """What a table gives itself for a lookup.
+
+        A little less than whoever waits for it: the table knows what it waited for, and can say so.
+        """
+        margin = min(TIMEOUT_MARGIN_SECONDS, self.lookup_timeout_seconds * TIMEOUT_MARGIN_SHARE)
+        return self.lookup_timeout_seconds - margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +238,5 @@ class Configuration:
     warnings: tuple[str, ...]
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
     """By name; what chains name is among them."""
+    jwt_username_claim: str | None = None
+    """``[oauth]``: the claim of a token that names the account where nothing else does."""

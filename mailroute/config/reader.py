@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mailroute.config import (
@@ -29,16 +30,28 @@ ROOT = Section(
     "",
     "The whole file.",
     (
-        Key("oauth", values.anything, {}, "What is read from tokens.", built=False),
         Key("limits", values.anything, {}, "Limits by address and user.", built=False),
         Key("admin", values.anything, {}, "The management interface.", built=False),
         Key("serve", values.anything, {}, "What else is served.", built=False),
     ),
     tables=(
         *("server", "listener", "destination", "routing", "mapping", "table", "tls"),
-        "capabilities",
+        *("capabilities", "oauth"),
     ),
     http_only=("http",),
+)
+
+OAUTH_SECTION = Section(
+    "oauth",
+    "What is read from tokens.",
+    (
+        Key(
+            "jwt_username_claim",
+            values.name,
+            None,
+            "Claim that names the account where neither a= nor user= does.",
+        ),
+    ),
 )
 
 SECTIONS: tuple[Section, ...] = (
@@ -56,6 +69,7 @@ SECTIONS: tuple[Section, ...] = (
     tls.CERTIFICATE_SECTION,
     tls.PROTOCOLS_SECTION,
     *capabilities.SECTIONS.values(),
+    OAUTH_SECTION,
 )
 """Every section with keys, in the order in which a reader of the documentation wants them."""
 
@@ -79,10 +93,11 @@ def read(
         raise ConfigurationError([f"{path}: not valid TOML: {error}"]) from None
     surroundings = Surroundings(os.path.dirname(path), environment)
     document = Document(path, lines_of_keys(text), surroundings)
+    oauth = OAUTH_SECTION.read(tree.get("oauth", {}), ("oauth",), document)
     configuration = _read_tree(tree, document)
     if document.complaints or configuration is None:
         raise ConfigurationError(document.complaints)
-    return configuration
+    return replace(configuration, **(oauth or {}))
 
 
 def load(path: str) -> str:
@@ -110,7 +125,7 @@ def _read_tree(tree: dict[str, Any], document: Document) -> Configuration | None
     certificates, protocols = tls.read_tls(tree.get("tls", {}), document)
     offers = capabilities.read_capabilities(tree.get("capabilities", {}), document)
     checks.check_listeners(places, _names_certificate(tree), offers, document)
-    checks.check_capabilities(offers, document)
+    checks.check_offers(places, offers, backends, document)
     checks.check_routing(routing, lookup, backends.keys(), document)
     checks.check_mapping_table(lookup, _names(tree, "table"), document)
     checks.check_protocols(places, backends, routing, document)

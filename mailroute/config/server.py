@@ -120,8 +120,7 @@ SECTION = Section(
             "proxy_ttl",
             values.whole_number(1, 255),
             7,
-            "Loop counter that is forwarded to backends.",
-            built=False,
+            "How many proxies there may be behind us, the backend included.",
         ),
     ),
 )

@@ -65,6 +65,14 @@ def words(raw: object, surroundings: Surroundings) -> str:
     return raw
 
 
+def words_of_one_line(raw: object, surroundings: Surroundings) -> str:
+    """Text on one line, not blank: a name may hold spaces."""
+    value = text(raw, surroundings)
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
 def name(raw: object, surroundings: Surroundings) -> str:
     """Text of at least one character, without white space or control characters."""
     value = text(raw, surroundings)

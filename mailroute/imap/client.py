@@ -13,7 +13,7 @@ from enum import Enum
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Login, Write
-from mailroute.imap import syntax
+from mailroute.imap import identity, syntax
 from mailroute.sasl import plain
 from mailroute.wire.framing import CommandFraming, LineTooLong
 from mailroute.wire.strings import Command, LiteralHead, quotable, quoted
@@ -32,6 +32,7 @@ class State(Enum):
     GREETING = "waiting for the greeting"
     STARTTLS = "waiting for the answer to STARTTLS"
     CAPABILITY = "waiting for CAPABILITY"
+    ID = "waiting for the answer to ID"
     LOGIN = "waiting for the answer to LOGIN"
     SASL_EXCHANGE = "waiting for the answer to AUTHENTICATE"
     CAPABILITY_AFTER_LOGIN = "waiting for CAPABILITY after the login"
@@ -124,7 +125,7 @@ class ImapClient(ClientDialogue):
             self._fail(FailureKind.BACKEND_UNREACHABLE, f"backend said {self._quote(line)}")
         elif self._untagged_octets > REPLY_LIMIT:
             self._fail(FailureKind.BACKEND_MISBEHAVED, "too many untagged lines")
-        elif self._state not in (State.STARTTLS, State.CAPABILITY):
+        elif self._state not in (State.STARTTLS, State.CAPABILITY, State.ID):
             self._untagged.append(reply.raw)
 
     def _completed(self, tagged: syntax.Tagged) -> None:
@@ -138,6 +139,9 @@ class ImapClient(ClientDialogue):
                 )
         elif self._state is State.CAPABILITY:
             self._capabilities = self._capabilities or frozenset()
+            self._log_in_or_ask()
+        elif self._state is State.ID:
+            # Whatever the backend makes of it: it was told.
             self._log_in_or_ask()
         elif self._state is State.CAPABILITY_AFTER_LOGIN:
             self._finish()
@@ -156,6 +160,9 @@ class ImapClient(ClientDialogue):
                 FailureKind.BACKEND_UNTRUSTED,
                 "credentials would leave without TLS: set tls, or allow_plaintext_auth",
             )
+        elif self.announcement is not None and b"ID" in self._capabilities:
+            told, self.announcement = self.announcement, None
+            self._command(State.ID, b"ID " + identity.arguments(told))
         else:
             self._log_in(self._capabilities)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from mailroute.events import Accepted, Rejected
-from mailroute.imap import replies, syntax
+from mailroute.imap import identity, replies, syntax
 from mailroute.offer import Offer, Policy
+from mailroute.route import Introduction
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.sasl.plain import password_login
 from mailroute.server_dialogue import COMMAND_LIMIT, SASL_LINE_LIMIT, ServerDialogue
@@ -48,12 +49,19 @@ class _Verb:
 class ImapServer(ServerDialogue):
     """The server's side of IMAP until the streams are joined."""
 
+    _id_fields: tuple[tuple[bytes, bytes | None], ...] = ()
+
     def __init__(self, policy: Policy, secure: bool, max_attempts: int, greeting: Greeting) -> None:
         super().__init__(policy, secure, max_attempts)
         self._greeting = greeting
         self._extensions = greeting.extensions
         self._framing = CommandFraming(self._buffer)
         self._tag = b"*"
+
+    @property
+    def introduction(self) -> Introduction:
+        """The client's ID, the latest if it gave several."""
+        return identity.introduction(self._id_fields)
 
     # -- consuming -----------------------------------------------------------------------
 
@@ -148,7 +156,7 @@ class ImapServer(ServerDialogue):
         self._close("logout")
 
     def _id(self, command: Command) -> None:
-        syntax.check_id(command)
+        self._id_fields = syntax.id_fields(command)
         self._write(b"* ID NIL\r\n")
         self._reply(b"OK ID completed.")
 
@@ -250,6 +258,7 @@ class ImapServer(ServerDialogue):
     def _forget(self) -> None:
         self._framing.forget()
         self._exchange = None
+        self._id_fields = ()
 
 
 @lru_cache(maxsize=64)

@@ -54,34 +54,38 @@ def arguments_of(command: Command) -> Command:
     return command
 
 
-def check_id(command: Command) -> None:
-    """Check the arguments of ID (RFC 2971 section 3.3); raises BadSyntax."""
+def id_fields(command: Command) -> tuple[tuple[bytes, bytes | None], ...]:
+    """The arguments of ID as pairs (RFC 2971 section 3.3); raises BadSyntax."""
     command.space()
     if command.text[command.position :].upper() == b"NIL":
-        return
+        return ()
     if command.text[command.position : command.position + 1] != b"(":
         raise BadSyntax("Parenthesized list expected")
     command.position += 1
-    fields = 0
+    fields: list[tuple[bytes, bytes | None]] = []
     while command.text[command.position : command.position + 1] != b")":
         if fields:
             command.space()
-        _check_id_item(command, is_value=fields % 2 == 1)
-        fields += 1
-        if fields > 2 * ID_PAIRS:
+        if len(fields) == ID_PAIRS:
             raise BadSyntax("Too many ID fields")
+        name = _id_string(command, ID_FIELD_OCTETS)
+        if command.text[command.position : command.position + 1] == b")":
+            raise BadSyntax("ID field without a value")
+        command.space()
+        is_nil = command.text[command.position : command.position + 3].upper() == b"NIL"
+        if is_nil:
+            command.position += 3
+        fields.append((name, None if is_nil else _id_string(command, ID_VALUE_OCTETS)))
     command.position += 1
     command.end()
-    if fields % 2:
-        raise BadSyntax("ID field without a value")
+    return tuple(fields)
 
 
-def _check_id_item(command: Command, is_value: bool) -> None:
-    if is_value and command.text[command.position : command.position + 3].upper() == b"NIL":
-        command.position += 3
-        return
-    if len(command.string()) > (ID_VALUE_OCTETS if is_value else ID_FIELD_OCTETS):
+def _id_string(command: Command, limit: int) -> bytes:
+    value = command.string()
+    if len(value) > limit:
         raise BadSyntax("ID field too long")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from mailroute.sasl import exchange, plain
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.wire.framing import CommandFraming, LineTooLong
 from mailroute.wire.strings import BadSyntax, Command, LiteralHead
+from mailroute.xclient import dovecot_command
 
 INITIAL_RESPONSE_ROOM = 8000
 """Octets of an initial response that every server takes in a command; else we wait."""
@@ -34,6 +35,7 @@ class State(Enum):
     GREETING = "waiting for the greeting"
     STARTTLS = "waiting for the answer to STARTTLS"
     CAPABILITIES_AFTER_TLS = "waiting for the capabilities behind the handshake"
+    XCLIENT = "waiting for the answer to XCLIENT"
     SASL_EXCHANGE = "waiting for the answer to AUTHENTICATE"
 
 
@@ -81,10 +83,10 @@ class ManageSieveClient(ClientDialogue):
                 self._replied(syntax.reply(line))
             elif self._state in _LISTING:
                 self._listed(line)
-            elif self._state is State.STARTTLS:
-                self._misbehaved("a string instead of the answer to STARTTLS")
-            else:
+            elif self._state is State.SASL_EXCHANGE:
                 self._challenged(syntax.only_string(line))
+            else:
+                self._misbehaved(f"a challenge {self._waiting_for()}")
         except BadSyntax as bad:
             said = self._quote(line.raw)
             self._misbehaved(f"unexpected reply {said} {self._waiting_for()}: {bad}")
@@ -107,6 +109,8 @@ class ManageSieveClient(ClientDialogue):
             self._introduced()
         elif self._state is State.STARTTLS:
             self._tls_answered(reply)
+        elif self._state is State.XCLIENT:
+            self._told(reply)
         elif reply.status == "OK":
             self._logged_in(reply)
         else:
@@ -117,6 +121,12 @@ class ManageSieveClient(ClientDialogue):
             self._start_tls()
         else:
             self._fail(FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {self._said(reply)}")
+
+    def _told(self, reply: Reply) -> None:
+        if reply.status == "OK":
+            self._log_in()
+        else:
+            self._fail(FailureKind.BACKEND_INCAPABLE, f"XCLIENT refused: {self._said(reply)}")
 
     # -- logging in ----------------------------------------------------------------------
 
@@ -131,6 +141,9 @@ class ManageSieveClient(ClientDialogue):
                 FailureKind.BACKEND_UNTRUSTED,
                 "credentials would leave without TLS: set tls, or allow_plaintext_auth",
             )
+        elif self.announcement is not None and b"XCLIENT" in self._capabilities:
+            told, self.announcement = self.announcement, None
+            self._command(State.XCLIENT, dovecot_command(told))
         else:
             self._log_in()
 
@@ -205,7 +218,6 @@ class ManageSieveClient(ClientDialogue):
 
     def _forget(self) -> None:
         """The backend says its capabilities anew, unasked."""
-        self._framing.forget()
         self._capabilities = {}
         self._list_octets = 0
         self._state = State.CAPABILITIES_AFTER_TLS

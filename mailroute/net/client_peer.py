@@ -13,6 +13,7 @@ from mailroute.net.allowance import Allowance
 from mailroute.net.peer import Peer, why_lost
 from mailroute.net.tls import TLSSide
 from mailroute.net.transport import Clock
+from mailroute.route import NO_INTRODUCTION, Introduction
 from mailroute.server_dialogue import ServerDialogue
 
 
@@ -43,6 +44,11 @@ class ClientPeer(Peer):
         if when_made is not None:
             when_made(self)
         super().connectionMade()
+
+    @property
+    def introduction(self) -> Introduction:
+        """What the client has said of itself."""
+        return self._dialogue.introduction if self._dialogue is not None else NO_INTRODUCTION
 
     async def milestone(self) -> ServerMilestone:
         """The next login, or the response to a challenge."""

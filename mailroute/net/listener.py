@@ -153,7 +153,7 @@ class Listener(Factory):
         self._sessions += 1
         self._room.enter()
         stay = _Stay(journal, self)
-        running: Deferred[None] = Deferred.fromCoroutine(session.run(stay.ended))
+        running: Deferred[None] = Deferred.fromCoroutine(session.run(stay))
         peer.when_lost = running.cancel
         running.addErrback(self._stopped, peer, journal)
         running.addBoth(self._admitted, peer)
@@ -208,8 +208,8 @@ class _Stay:
         self._journal = journal
         self._listener = listener
 
-    def ended(self, totals: Totals) -> None:
-        """Tell the log, and make room."""
+    def __call__(self, totals: Totals) -> None:
+        """The joined streams have ended: tell the log, and make room."""
         self._journal.ended(totals.closed_by, totals.from_client, totals.from_backend)
         self._listener.left()
 

@@ -7,6 +7,7 @@ whoever awaits them.  It knows the transport and the time; it knows no protocol.
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import cast
 
 from OpenSSL import SSL
@@ -100,13 +101,17 @@ class Peer(Protocol):
             return
         connection = cast(SSL.Connection, self.transport.getHandle())
         try:
-            self._tls.verify(connection)
+            names = self._tls.verify(connection)
         except Failure as failure:
             self._distrust(failure)
             return
         self.tls_info = tls_info(connection)
+        if names:
+            self.tls_info = replace(self.tls_info, client_names=names)
         if self._tls_first:
             self._tls_first = False
+            if names:
+                self._dialogue.recognize(names)
             self.perform(self._dialogue.start())
         else:
             self.perform(self._dialogue.tls_established(self.tls_info))

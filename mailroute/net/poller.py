@@ -51,7 +51,8 @@ class Poller:
         """Nothing is opened yet: a process may still fork to become a daemon."""
         self._reactor = reactor
         self._epoll: select.epoll
-        self._watched: dict[int, Watched] = {}
+        self._watched: list[Watched | None] = []
+        """By descriptor: the kernel gives the lowest free number, so few places are empty."""
         self._again: deque[Callable[[], None]] = deque()
         self._slow: deque[Callable[[], None]] = deque()
         self._is_woken = False
@@ -63,8 +64,16 @@ class Poller:
 
     def watch(self, descriptor: int, watched: Watched) -> None:
         """Watch this descriptor until it is closed or forgotten."""
+        missing = descriptor + 1 - len(self._watched)
+        if missing > 0:
+            self._watched += [None] * missing
         self._watched[descriptor] = watched
         self._epoll.register(descriptor, _WATCHED)
+
+    @property
+    def watched(self) -> list[Watched]:
+        """What is watched at this moment."""
+        return [each for each in self._watched if each is not None]
 
     def replace(self, descriptor: int, watched: Watched) -> None:
         """The descriptor is watched already; its events are for another from now on."""
@@ -72,11 +81,11 @@ class Poller:
 
     def forget(self, descriptor: int) -> None:
         """The descriptor is about to be closed, which ends its registration."""
-        del self._watched[descriptor]
+        self._watched[descriptor] = None
 
     def leave(self, descriptor: int) -> None:
         """Watch this one no more: others hold it open, so closing ours would not end that."""
-        del self._watched[descriptor]
+        self._watched[descriptor] = None
         self._epoll.unregister(descriptor)
 
     def again(self, call: Callable[[], None]) -> None:
@@ -91,7 +100,7 @@ class Poller:
 
     def close(self) -> None:
         """End what is left, and watch nothing any more."""
-        for each in list(self._watched.values()):
+        for each in self.watched:
             each.defect()
         self._run(self._again, len(self._again))
         self._reactor.removeReader(self)
@@ -125,7 +134,7 @@ class Poller:
         watched = self._watched
         events = self._epoll.poll(0, _EVENTS_A_ROUND)
         for descriptor, mask in events:
-            each = watched.get(descriptor)
+            each = watched[descriptor]
             if each is None:
                 continue
             try:

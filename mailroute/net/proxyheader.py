@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 
 from mailroute.events import TLSInfo
-from mailroute.route import Origin
+from mailroute.route import IPAddress, Origin, ip_of
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 """How version 2 begins; no mail client begins so."""
@@ -172,25 +172,15 @@ def _reconciled(origin: Origin) -> Parties | None:
 
     IPv4 that came as a part of IPv6 is IPv4 again; of two families, IPv4 becomes a part of IPv6.
     """
-    try:
-        source, destination = _address_of(origin.client_ip), _address_of(origin.server_ip)
-    except ValueError:
+    source, destination = ip_of(origin.client_ip), ip_of(origin.server_ip)
+    if source is None or destination is None:
         return None
     if source.version != destination.version:
         source, destination = _as_v6(source), _as_v6(destination)
     return Parties((str(source), origin.client_port), (str(destination), origin.server_port))
 
 
-def _address_of(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Raises ValueError for what is no address."""
-    # A link-local address names its interface behind "%"; nobody else knows that name.
-    address = ipaddress.ip_address(ip.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _as_v6(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _as_v6(address: IPAddress) -> IPAddress:
     if address.version == 6:
         return address
     return ipaddress.IPv6Address(b"\0" * 10 + b"\xff\xff" + address.packed)

@@ -1,15 +1,15 @@
 """TLS on both legs: contexts, and what makes a backend's certificate the right one.
 
-The client's leg presents our certificate, chosen by the name in the client's hello and
-replaced as a whole on reload.  The backend's leg verifies the certificate against the name in
-the configuration (RFC 9525, through service_identity), or against a pin.
+What a client is shown is the matter of ``server_tls``.  The backend's leg verifies the
+certificate against the name in the configuration (RFC 9525, through service_identity), or
+against a pin.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol as Shape
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -43,8 +43,11 @@ class TLSSide(Shape):
     def connection(self, sock: socket.socket | None) -> SSL.Connection:
         """TLS over this socket, or over memory, about to begin the handshake."""
 
-    def verify(self, connection: SSL.Connection) -> None:
-        """Check the other side after the handshake; raises Failure."""
+    def verify(self, connection: SSL.Connection) -> tuple[str, ...]:
+        """Check the other side after the handshake; raises Failure.
+
+        Returns the names by which a client has proved to be known, the most important first.
+        """
 
     def explain(self, reason: Caught) -> str:
         """Why a handshake failed, for the log."""
@@ -66,77 +69,6 @@ def explain_ssl_error(reason: Caught) -> str:
     entries = error.args[0] if error is not None and error.args else ()
     words = [entry[2] for entry in entries] if isinstance(entries, list) else []
     return ": ".join(["TLS handshake failed", *words])
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate of ours: files in PEM, and the names in a client's hello that choose it."""
-
-    chain_file: str
-    key_file: str
-    subjects: tuple[str, ...] = ()
-    is_default: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTLSSettings:
-    """What the operator says about TLS towards clients."""
-
-    certificates: tuple[Certificate, ...]
-    min_version: str = "1.2"
-    prefer_client_order: bool = False
-    disabled_ciphers: tuple[str, ...] = ()
-
-
-class ServerTLS:
-    """Our side towards clients."""
-
-    def __init__(self, settings: ServerTLSSettings) -> None:
-        """Raises Failure when a certificate cannot be used."""
-        self._settings = settings
-        self._default, self._by_name = self._load()
-
-    def connection(self, sock: socket.socket | None) -> SSL.Connection:
-        """See TLSSide."""
-        connection = SSL.Connection(self._default, sock)
-        connection.set_accept_state()
-        return connection
-
-    def reload(self) -> None:
-        """Read all certificates again; raises Failure and keeps the old ones if one is broken."""
-        self._default, self._by_name = self._load()
-
-    def verify(self, connection: SSL.Connection) -> None:
-        """Clients are not asked for certificates."""
-
-    def explain(self, reason: Caught) -> str:
-        """See TLSSide."""
-        return explain_ssl_error(reason)
-
-    def _load(self) -> tuple[SSL.Context, dict[str, SSL.Context]]:
-        contexts = [(c, self._context(c)) for c in self._settings.certificates]
-        default = next((context for c, context in contexts if c.is_default), contexts[0][1])
-        by_name = {name.lower(): context for c, context in contexts for name in c.subjects}
-        return default, by_name
-
-    def _context(self, certificate: Certificate) -> SSL.Context:
-        context = new_context(SSL.TLS_SERVER_METHOD, self._settings.min_version)
-        if not self._settings.prefer_client_order:
-            context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
-        if self._settings.disabled_ciphers:
-            names = ":".join("!" + name for name in self._settings.disabled_ciphers)
-            context.set_cipher_list(f"DEFAULT:{names}".encode("ascii"))
-        load_key_pair(context, certificate.chain_file, certificate.key_file)
-        context.set_session_id(b"mailroute")
-        context.set_tlsext_servername_callback(self._choose)
-        return context
-
-    def _choose(self, connection: SSL.Connection) -> None:
-        name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
-        parent = "*." + name.partition(".")[2]
-        context = self._by_name.get(name) or self._by_name.get(parent)
-        if context is not None:
-            connection.set_context(context)
 
 
 def new_context(method: int, min_version: str) -> SSL.Context:
@@ -190,7 +122,7 @@ class BackendTLS:
             connection.set_tlsext_host_name(self._sent_name)
         return connection
 
-    def verify(self, connection: SSL.Connection) -> None:
+    def verify(self, connection: SSL.Connection) -> tuple[str, ...]:
         """The certificate is the pinned one, or stands for the configured name."""
         certificate = connection.get_peer_certificate(as_cryptography=True)
         if certificate is None:
@@ -200,6 +132,7 @@ class BackendTLS:
                 raise Failure(FailureKind.BACKEND_UNTRUSTED, "certificate is not the pinned one")
         elif not self._trust.allow_invalid:
             self._verify_name(connection)
+        return ()
 
     def explain(self, reason: Caught) -> str:
         """See TLSSide; a refused certificate is explained by what was wrong with it."""
@@ -255,7 +188,7 @@ def _verifies(trust: Trust) -> bool:
 def _backend_context(trust: Trust) -> SSL.Context:
     context = new_context(SSL.TLS_CLIENT_METHOD, "1.2")
     if _verifies(trust):
-        _load_authorities(context, trust.ca_file)
+        load_authorities(context, trust.ca_file)
         context.set_verify(SSL.VERIFY_PEER)
     if trust.client_certificate is not None:
         load_key_pair(
@@ -264,7 +197,8 @@ def _backend_context(trust: Trust) -> SSL.Context:
     return context
 
 
-def _load_authorities(context: SSL.Context, ca_file: str | None) -> None:
+def load_authorities(context: SSL.Context, ca_file: str | None) -> None:
+    """Trust those in a file, or the platform's; raises Failure naming the file."""
     if ca_file is None:
         context.set_default_verify_paths()
         return

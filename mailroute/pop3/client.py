@@ -16,6 +16,7 @@ from mailroute.events import Accepted, Login
 from mailroute.pop3 import syntax
 from mailroute.pop3.syntax import Reply
 from mailroute.sasl import plain
+from mailroute.xclient import dovecot_command
 
 _TEMPORARY_CODES = (b"SYS/TEMP", b"IN-USE", b"LOGIN-DELAY")
 _POLICY_CODES = (b"SYS/PERM",)
@@ -29,6 +30,7 @@ class State(Enum):
     GREETING = "waiting for the greeting"
     STLS = "waiting for the answer to STLS"
     CAPA = "waiting for the answer to CAPA"
+    XCLIENT = "waiting for the answer to XCLIENT"
     CAPA_LIST = "waiting for the end of the capability list"
     USER = "waiting for the answer to USER"
     PASS = "waiting for the answer to PASS"  # noqa: S105
@@ -43,6 +45,7 @@ class Pop3Client(ClientDialogue):
         self._state = State.GREETING
         self._capabilities: dict[bytes, frozenset[bytes]] = {}
         self._list_octets = 0
+        self._takes_xclient = False
 
     def _waiting_for(self) -> str:
         return f"while {self._state.value}"
@@ -82,6 +85,8 @@ class Pop3Client(ClientDialogue):
             self._upgrade(reply)
         elif self._state is State.CAPA:
             self._capa_answered(reply)
+        elif self._state is State.XCLIENT:
+            self._told(reply)
         elif not reply.ok:
             self._refused(reply)
         elif self._state is State.USER:
@@ -97,7 +102,10 @@ class Pop3Client(ClientDialogue):
             busy = reply.has_code(*_TEMPORARY_CODES)
             kind = FailureKind.BACKEND_BUSY if busy else FailureKind.BACKEND_UNREACHABLE
             self._fail(kind, f"backend greeted with -ERR {self._quote(reply.words)}")
-        elif self._starttls:
+            return
+        # Dovecot says so here only: what is said in the clear decides about nothing but this.
+        self._takes_xclient = reply.has_code(b"XCLIENT")
+        if self._starttls:
             self._command(State.STLS, b"STLS")
         else:
             self._command(State.CAPA, b"CAPA")
@@ -115,9 +123,21 @@ class Pop3Client(ClientDialogue):
             self._capabilities = dict(_WITHOUT_CAPA)
             self._log_in()
 
+    def _told(self, reply: Reply) -> None:
+        if reply.ok:
+            self._log_in()
+        else:
+            self._fail(
+                FailureKind.BACKEND_INCAPABLE, f"XCLIENT refused: {self._quote(reply.words)}"
+            )
+
     # -- logging in ----------------------------------------------------------------------
 
     def _log_in(self) -> None:
+        if self.announcement is not None and self._takes_xclient and self._secure:
+            told, self.announcement = self.announcement, None
+            self._command(State.XCLIENT, dovecot_command(told))
+            return
         login = self._require_login()
         if not self._secure:
             self._fail(

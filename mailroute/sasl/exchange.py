@@ -163,6 +163,11 @@ class ClientExchange:
         return encode(self._answers.pop(0)) if self._answers else None
 
     @property
+    def octets(self) -> int:
+        """How long our first message is in base64."""
+        return (len(self._first or b"") + 2) // 3 * 4
+
+    @property
     def complete(self) -> bool:
         """Whether all that we have to say by ourselves was said."""
         return not self._answers

@@ -19,6 +19,10 @@ class BadMessage(Exception):
     """The client's message does not follow the mechanism; the text is fit for the client."""
 
 
+class NotAllowed(Exception):
+    """The client asks for an account that is not its own; the text is for the log."""
+
+
 class Mechanism(Protocol):
     """One mechanism; instances hold no state."""
 
@@ -29,7 +33,7 @@ class Mechanism(Protocol):
     """Whether who reads the exchange can log in: such a mechanism wants TLS."""
 
     def login(self, answers: Sequence[bytes]) -> Login:
-        """The login that these answers, one a prompt, ask for.  Raises BadMessage."""
+        """The login that these answers, one a prompt, ask for.  Raises BadMessage, NotAllowed."""
 
 
 def text(octets: bytes) -> str:

@@ -18,7 +18,11 @@ ON_REQUEST: tuple[Mechanism, ...] = (Scram("SCRAM-SHA-1"), Scram("SCRAM-SHA-256"
 """What is offered where it is asked for: the backends have to offer it themselves."""
 
 
-def mechanisms(names: Iterable[str]) -> tuple[Mechanism, ...]:
-    """The mechanisms of these names (upper case), in this order."""
-    known = {mechanism.name: mechanism for mechanism in (*MECHANISMS, *ON_REQUEST)}
+def mechanisms(names: Iterable[str], claim: str | None = None) -> tuple[Mechanism, ...]:
+    """The mechanisms of these names (upper case), in this order.
+
+    ``claim``: the token's claim that names the account where a message does not.
+    """
+    configured = (XOAuth2(claim), OAuthBearer(claim)) if claim is not None else ()
+    known = {mechanism.name: mechanism for mechanism in (*MECHANISMS, *ON_REQUEST, *configured)}
     return tuple(known[name] for name in names)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from mailroute.events import Login
 from mailroute.sasl.mechanism import BadMessage, identity
+from mailroute.sasl.tokens import claimed_identity
 
 
 class XOAuth2:
@@ -19,10 +20,16 @@ class XOAuth2:
     prompts: tuple[bytes, ...] = (b"",)
     reveals_secret = True
 
+    def __init__(self, claim: str | None = None) -> None:
+        """``claim``: the token's claim that names the account where ``user=`` is empty."""
+        self._claim = claim
+
     def login(self, answers: Sequence[bytes]) -> Login:
         """See Mechanism."""
         message = answers[0]
         fields = message.split(b"\x01")
         if not fields[0].startswith(b"user=") or fields[-2:] != [b"", b""]:
             raise BadMessage("Malformed XOAUTH2 message")
-        return Login(identity(fields[0][len(b"user=") :]), self.name, message)
+        name = fields[0][len(b"user=") :]
+        account = identity(name) if name else claimed_identity(message, self._claim)
+        return Login(account, self.name, message)

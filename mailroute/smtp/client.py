@@ -16,9 +16,7 @@ from mailroute.sasl import plain
 from mailroute.sasl.mechanism import BadMessage
 from mailroute.smtp import syntax
 from mailroute.smtp.syntax import Reply, ReplyLine
-
-COMMAND_OCTETS = 512
-"""RFC 5321 section 4.5.3.1.4: a command line that every server takes, its end included."""
+from mailroute.xclient import COMMAND_OCTETS, is_helo, smtp_commands
 
 _INCAPABLE_CODES = frozenset({500, 502, 503, 504, 530, 538})
 """Replies to AUTH that blame its form, its mechanism or the channel, not the account."""
@@ -30,10 +28,11 @@ class State(Enum):
     GREETING = "waiting for the greeting"
     EHLO = "waiting for the answer to EHLO"
     STARTTLS = "waiting for the answer to STARTTLS"
+    XCLIENT = "waiting for the answer to XCLIENT"
     SASL_EXCHANGE = "waiting for the answer to AUTH"
 
 
-_BEFORE_LOGIN = frozenset({State.GREETING, State.EHLO, State.STARTTLS})
+_BEFORE_LOGIN = frozenset({State.GREETING, State.EHLO, State.STARTTLS, State.XCLIENT})
 
 
 class SmtpClient(ClientDialogue):
@@ -46,6 +45,8 @@ class SmtpClient(ClientDialogue):
         self._state = State.GREETING
         self._lines: list[ReplyLine] = []
         self._octets = 0
+        self._xclient: list[bytes] = []
+        """The commands that are left to say."""
 
     def _waiting_for(self) -> str:
         return f"while {self._state.value}"
@@ -81,6 +82,8 @@ class SmtpClient(ClientDialogue):
             self._introduced(reply)
         elif self._state is State.STARTTLS:
             self._tls_answered(reply)
+        elif self._state is State.XCLIENT:
+            self._told(reply)
         elif reply.code == 334 and len(reply.texts) == 1:
             self._challenged(reply.texts[0].strip(b" "))
         elif reply.code == 235 and self._exchange.complete:
@@ -100,13 +103,24 @@ class SmtpClient(ClientDialogue):
     def _introduced(self, reply: Reply) -> None:
         if reply.code == 250:
             self._choose(syntax.extensions(reply))
-        elif reply.code >= 500:
-            # HELO would be understood, but AUTH is an extension.
-            self._fail(FailureKind.BACKEND_INCAPABLE, self._said(reply))
-        elif reply.code >= 400:
-            self._fail(FailureKind.BACKEND_BUSY, self._said(reply))
         else:
-            self._misbehaved(self._said(reply))
+            # HELO would be understood, but AUTH is an extension.
+            self._not_done(reply, self._said(reply))
+
+    def _told(self, reply: Reply) -> None:
+        if reply.code == 220:
+            # The session begins anew, as the client's.
+            self._introduce()
+        else:
+            self._not_done(reply, f"XCLIENT refused: {self._said(reply)}")
+
+    def _not_done(self, reply: Reply, reason: str) -> None:
+        if reply.code >= 500:
+            self._fail(FailureKind.BACKEND_INCAPABLE, reason)
+        elif reply.code >= 400:
+            self._fail(FailureKind.BACKEND_BUSY, reason)
+        else:
+            self._misbehaved(reason)
 
     def _tls_answered(self, reply: Reply) -> None:
         if reply.code == 220:
@@ -126,8 +140,22 @@ class SmtpClient(ClientDialogue):
                 FailureKind.BACKEND_UNTRUSTED,
                 "credentials would leave without TLS: set tls, or allow_plaintext_auth",
             )
-        else:
+        elif not self._tells(offered.xclient):
             self._log_in(offered.mechanisms)
+
+    def _tells(self, offered: frozenset[bytes]) -> bool:
+        """Say the next XCLIENT, if there is one."""
+        told, self.announcement = self.announcement, None
+        if told is not None:
+            self._xclient = smtp_commands(told, offered)
+            name = told.origin.introduction.name
+            if b"HELO" in offered and is_helo(name):
+                # Else the next EHLO would undo what XCLIENT has said.
+                self._hostname = name
+        if not self._xclient:
+            return False
+        self._command(State.XCLIENT, self._xclient.pop(0))
+        return True
 
     def _log_in(self, mechanisms: frozenset[str]) -> None:
         login = self._require_login()

@@ -13,6 +13,7 @@ from enum import Enum
 
 from mailroute.events import Accepted, Rejected
 from mailroute.offer import Policy
+from mailroute.route import Introduction
 from mailroute.server_dialogue import COMMAND_LIMIT, SASL_LINE_LIMIT, ServerDialogue
 from mailroute.smtp import replies, syntax
 from mailroute.smtp.syntax import Command
@@ -50,11 +51,18 @@ class _Verb:
 class SmtpServer(ServerDialogue):
     """The server's side of submission until the streams are joined."""
 
+    _client_name = b""
+
     def __init__(self, policy: Policy, secure: bool, max_attempts: int, greeting: Greeting) -> None:
         super().__init__(policy, secure, max_attempts)
         self._greeting = greeting
         self._state = State.CONNECTED
         self._chunk_octets: int | None = None
+
+    @property
+    def introduction(self) -> Introduction:
+        """The name that the client gave itself."""
+        return Introduction(name=self._client_name)
 
     # -- consuming -----------------------------------------------------------------------
 
@@ -102,6 +110,7 @@ class SmtpServer(ServerDialogue):
     def _ehlo(self, command: Command) -> None:
         command.some_argument()
         self._state = State.EHLO
+        self._client_name = command.argument
         self._write(replies.greeting_lines(self._greeting.hostname, self._keywords()))
 
     def _helo(self, command: Command) -> None:
@@ -212,6 +221,7 @@ class SmtpServer(ServerDialogue):
     def _forget(self) -> None:
         self._state = State.CONNECTED
         self._exchange = None
+        self._client_name = b""
 
 
 _VERBS: dict[str, _Verb] = {

@@ -103,6 +103,8 @@ class Extensions:
 
     starttls: bool
     mechanisms: frozenset[str]
+    xclient: frozenset[bytes] = frozenset()
+    """The attributes that XCLIENT may have."""
 
 
 def extensions(reply: Reply) -> Extensions:
@@ -113,10 +115,13 @@ def extensions(reply: Reply) -> Extensions:
     """
     starttls = False
     mechanisms: set[str] = set()
+    xclient: frozenset[bytes] = frozenset()
     for text in reply.texts[1:]:
         keyword, *parameters = text.upper().replace(b"AUTH=", b"AUTH ", 1).split() or [b""]
         if keyword == b"STARTTLS":
             starttls = True
         elif keyword == b"AUTH":
             mechanisms.update(name.decode("latin-1") for name in parameters)
-    return Extensions(starttls, frozenset(mechanisms))
+        elif keyword == b"XCLIENT":
+            xclient = frozenset(parameters)
+    return Extensions(starttls, frozenset(mechanisms), xclient)

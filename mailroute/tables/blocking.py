@@ -1,4 +1,4 @@
-"""Blocking drivers behind threads, bounded in number and time.
+"""Blocking drivers behind the threads of ``twisted.enterprise.adbapi``, bounded in number and time.
 
 A thread that a hung server holds is abandoned, not waited for: its lookup is answered in time,
 and until the driver's own time-out gives the thread back no other takes its place.  So there
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -45,7 +46,7 @@ class BlockingPool:
 
     def start(self) -> None:
         """Allow lookups.  No thread or connection is made before it is needed."""
-        self._crew = Crew(self._driver, self._size, self._hand_over)
+        self._crew = Crew(self._driver, self._size, self._reactor, self._hand_over)
 
     async def run(self, work: Callable[[Any, float], T], until: float) -> T:
         """Run ``work(connection, deadline)`` in a thread; the deadline is of ``time.monotonic``.
@@ -116,8 +117,6 @@ class BlockingPool:
             if job.answer is not None and not job.answer.called:
                 job.answer.errback(LookupFailed("the table is closed"))
         if self._crew.threads:
-            try:
+            with suppress(TimeoutError):
                 await in_time(self._left, self._reactor.seconds() + CLOSE_SECONDS, self._reactor)
-            except TimeoutError:
-                return
         self._crew.join()

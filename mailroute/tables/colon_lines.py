@@ -17,6 +17,9 @@ from mailroute.tables.string_table import Entry, Values
 LINE_LIMIT_OCTETS = 65536
 _COMPLAINTS_SHOWN = 20
 _SHARDS = 256
+_SHARED_TEXTS = 65536
+"""Of so many different values, equal ones are one text in memory.  A dictionary of very many would
+hold up other threads while it grows."""
 
 
 class Content:
@@ -28,7 +31,6 @@ class Content:
 
     def __init__(self) -> None:
         self._shards: list[dict[str, str]] = [{} for _ in range(_SHARDS)]
-        # Equal values are one text in memory.
         self._texts: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -39,7 +41,12 @@ class Content:
         shard = self._shards[(hash(key) >> 32) % _SHARDS]
         if key in shard:
             value = f"{shard[key]},{value}"
-        shard[key] = self._texts.setdefault(value, value)
+        known = self._texts.get(value)
+        if known is None:
+            known = value
+            if len(self._texts) < _SHARED_TEXTS:
+                self._texts[value] = value
+        shard[key] = known
 
     def get(self, key: str) -> Values | None:
         """Return the values of a key."""

@@ -61,7 +61,8 @@ class Row:
     """One found row: the destination (the first column) and the named columns beside it."""
 
     destination: str | None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By name; one of them may be a password."""
 
 
 class Table(Protocol):

@@ -1,7 +1,9 @@
 """The threads of a blocking driver: they share a queue, and each keeps a connection of its own.
 
-Going to sleep and being woken is what a thread costs.  So one that is awake goes on until the
-queue is empty, and hands over what it has finished in one piece, not each result for itself.
+Threads and connections are those of ``twisted.enterprise.adbapi``, whose way is to wake a thread
+for each call and to bring each result back for itself.  Going to sleep and being woken is what a
+thread costs.  So here a call lasts as long as its thread; a thread that is awake goes on until
+the queue is empty, and hands over what it has finished in one piece.
 """
 
 from __future__ import annotations
@@ -10,18 +12,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from threading import Lock, Thread
 from typing import Any
 
+from twisted.enterprise import adbapi
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from mailroute.errors import LookupFailed
+from mailroute.tables.deadline import Reactor
 
 HAND_OVER_SECONDS = 0.001
 """How long a result lies beside a thread that goes on with the next job."""
 LOOK_AGAIN_SECONDS = 0.01
 """How long a connection that was found usable is taken for it, for jobs that waited then."""
+
+
+_log = Logger(namespace="mailroute.tables")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +66,26 @@ class Job:
     """Who waits; the threads leave it alone."""
 
 
-class Connection:
-    """What one thread has open.
+class Connection(adbapi.Connection):
+    """What one thread has open: adbapi's connection, without its transactions.
 
     The drivers are in autocommit mode: there is nothing to commit, and nothing to roll back
     on a connection that may be dead.  After any error the connection is given up.
     """
 
-    def __init__(self, driver: Driver, connect: Callable[..., Any]) -> None:
-        self._driver = driver
-        self._connect = connect
+    def __init__(self, pool: Threads) -> None:
+        # Not connected here: adbapi would do it before there is a job, and its time, to be known.
+        self._pool = pool
+        self._driver = pool.driver
         self._open: Any = None
         self._looked_at = 0.0
+
+    def commit(self) -> None:
+        """Nothing to do in autocommit mode."""
+
+    def rollback(self) -> None:
+        """Give it up."""
+        self.give_up()
 
     def do(self, job: Job) -> None:
         """Carry the job out; what it raises is kept in it."""
@@ -89,10 +104,7 @@ class Connection:
         """Close it, if it is open."""
         connection, self._open = self._open, None
         if connection is not None:
-            try:
-                connection.close()
-            except Exception:
-                return
+            self._pool.disconnect(connection)
 
     def _prepared(self, job: Job, now: float) -> Any:
         """Return an open connection, a new one if the old one is of no use."""
@@ -108,9 +120,43 @@ class Connection:
             if now > job.deadline:
                 raise LookupFailed("the database did not answer in time")
         self._looked_at = now
-        self._open = self._connect(**self._driver.arguments)
-        self._driver.opened(self._open)
+        self._open = self._pool.connect()
         return self._open
+
+
+class Threads(adbapi.ConnectionPool):
+    """adbapi's pool for a driver; no thread or connection is made before it is needed."""
+
+    connectionFactory = Connection
+
+    def __init__(self, driver: Driver, size: int, reactor: Reactor) -> None:
+        self.driver = driver
+        super().__init__(
+            driver.module,
+            cp_min=0,
+            cp_max=size,
+            cp_reactor=reactor,
+            cp_openfun=driver.opened,
+            **driver.arguments,
+        )
+        self.threadpool.threadFactory = _DaemonThread
+
+    def disconnect(self, conn: Any) -> None:
+        """Close a connection of this thread, whatever its end has to say."""
+        self.connections.pop(self.threadID(), None)
+        try:
+            conn.close()
+        except Exception:
+            return
+
+    def leave(self) -> None:
+        """End without waiting for a thread that hangs in a driver."""
+        if self.shutdownID is not None:
+            self._reactor.removeSystemEventTrigger(self.shutdownID)
+            self.shutdownID = None
+        self.running = False
+        # stop() joins the threads: that must not hold up the reactor.
+        _DaemonThread(target=self.threadpool.stop).start()
 
 
 class Crew:
@@ -119,19 +165,25 @@ class Crew:
     All methods are for one thread, the reactor's.
     """
 
-    def __init__(self, driver: Driver, size: int, hand_over: Callable[[list[Job]], None]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        size: int,
+        reactor: Reactor,
+        hand_over: Callable[[list[Job]], None],
+    ) -> None:
         """``hand_over`` is called in a thread: with jobs that are done, and when a thread ends."""
         self._driver = driver
         self._size = size
+        self._threads = Threads(driver, size, reactor)
         self._hand_over = hand_over
-        self._connect: Callable[..., Any] = import_module(driver.module).connect
         self._lock = Lock()
         self._jobs: deque[Job] = deque()
         self._idle: list[_Hand] = []
         self._hands: list[_Hand] = []
-        self._ended: list[_Hand] = []
         self._taken_at = 0.0
         self._dismissed = False
+        self._threads.start()
 
     @property
     def busy(self) -> int:
@@ -193,22 +245,27 @@ class Crew:
         return left
 
     def join(self) -> None:
-        """Wait for threads that have done their last work."""
-        while self._ended:
-            self._ended.pop().join()
+        """Wait for threads that have done their last work; one that hangs is left behind."""
+        if self._hands:
+            self._threads.leave()
+        else:
+            self._threads.close()
 
     def _next_hand(self) -> _Hand | None:
         if self._idle:
             return self._idle.pop()
         if len(self._hands) < self._size:
-            hand = _Hand(self._serve)
+            hand = _Hand(self._begin)
             self._hands.append(hand)
             return hand
         return None
 
-    def _serve(self, hand: _Hand) -> None:
+    def _begin(self, hand: _Hand) -> None:
+        serving = self._threads.runWithConnection(self._serve, hand)
+        serving.addErrback(lambda caught: _log.failure("a thread ended", failure=caught))
+
+    def _serve(self, connection: Connection, hand: _Hand) -> None:
         """What a thread does."""
-        connection = Connection(self._driver, self._connect)
         done: list[Job] = []
         lies_since = 0.0
         while (job := self._next_job(hand, done)) is not None:
@@ -222,7 +279,6 @@ class Crew:
         connection.give_up()
         with self._lock:
             self._hands.remove(hand)
-            self._ended.append(hand)
         self._hand_over(done)
 
     def _next_job(self, hand: _Hand, done: list[Job]) -> Job | None:
@@ -242,24 +298,29 @@ class Crew:
 
 
 class _Hand:
-    """A thread.  As a daemon, it keeps no process from ending while it hangs in a driver."""
+    """A thread."""
 
-    def __init__(self, serve: Callable[[_Hand], None]) -> None:
+    def __init__(self, begin: Callable[[_Hand], None]) -> None:
+        self._begin = begin
+        self._is_begun = False
         self._called = Lock()
         self._called.acquire()
-        self._thread = Thread(target=serve, args=(self,), daemon=True)
 
     def wake(self) -> None:
         """Start it; later: let it go on behind ``sleep``, be it not yet there."""
-        if self._thread.ident is None:
-            self._thread.start()
-        else:
+        if self._is_begun:
             self._called.release()
+        else:
+            self._is_begun = True
+            self._begin(self)
 
     def sleep(self) -> None:
         """Wait to be woken; for the thread itself."""
         self._called.acquire()
 
-    def join(self) -> None:
-        """Wait for its end."""
-        self._thread.join()
+
+class _DaemonThread(Thread):
+    """Does not keep the process from ending while it hangs in a driver."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, daemon=True, **kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from mailroute.errors import ConfigurationError
 from mailroute.tables.contract import Key
@@ -23,24 +23,22 @@ class KeyTemplates:
             complaints.append("mapping.sql.keys: at least one template is needed, as {user}")
         if complaints:
             raise ConfigurationError(complaints)
-        self._templates = tuple(templates)
+        # Literal texts, and between them the names of parts.
+        self._templates = [_PART.split(template) for template in templates]
 
     def expand(self, key: Key) -> Iterator[str]:
         """Yield the keys to try for ``key``, each once."""
         seen = set()
-        for template in self._templates:
-            names = _PART.findall(template)
-            values = {name: str(getattr(key, name)) for name in names}
-            if not all(values.values()):
+        for pieces in self._templates:
+            parts = [getattr(key, name) for name in pieces[1::2]]
+            if not all(parts):
                 continue
-            tried = _filled(template, values)
+            filled = pieces.copy()
+            filled[1::2] = parts
+            tried = "".join(filled)
             if tried not in seen:
                 seen.add(tried)
                 yield tried
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    return _PART.sub(lambda match: values[match.group(1)], template)
 
 
 def _fault(template: str) -> str | None:

@@ -7,7 +7,7 @@ quoted names, comments, casts and the like are left alone.  Values never enter t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailroute.errors import ConfigurationError
 from mailroute.tables.contract import Key
@@ -34,9 +34,13 @@ class Statement:
     depends_on_ansi_quotes: bool = False
     """Whether MySQL's ANSI_QUOTES would make another text of the query."""
 
-    @property
-    def sql(self) -> str:
-        """The text for the driver's ``execute``; without names it is sent without parameters."""
+    sql: str = field(init=False, repr=False, compare=False)
+    """The text for the driver's ``execute``; without names it is sent without parameters."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sql", self._text())
+
+    def _text(self) -> str:
         if self.dialect is Dialect.SQLITE:
             return "?".join(self.pieces)
         if not self.names:

@@ -10,7 +10,10 @@ from mailroute.errors import LookupFailed
 from mailroute.tables.contract import Row
 
 RECOGNISED = frozenset(
-    {"host", "port", "tls", "tls_name", "username", "state", "reason", "ttl", "forwarding"}
+    {
+        *("host", "port", "tls", "tls_name", "forwarding", "username", "password", "master_user"),
+        *("state", "reason", "ttl"),
+    }
 )
 """The columns beside the first that mean something; what they mean is the router's business."""
 

@@ -56,6 +56,8 @@ class Stop(amp.Command):
 class Renew(amp.Command):
     """Forget what was looked up; read the mapping file and the certificates."""
 
+    response = [(b"done", amp.Unicode(optional=True))]  # noqa: RUF012
+
 
 class Reopen(amp.Command):
     """Go on in this log file."""
@@ -81,8 +83,8 @@ class Workman(Protocol):
     def stop(self) -> None:
         """End."""
 
-    def renew(self) -> None:
-        """Read files anew."""
+    def renew(self) -> str:
+        """Read files anew; returns what was done."""
 
     def reopen(self, descriptor: int) -> None:
         """Take this file for the log."""
@@ -114,13 +116,17 @@ class SupervisorEnd(_End):
 
     def order(self, command: type[amp.Command], **arguments: object) -> Deferred[None]:
         """Give an order; a worker that ends meanwhile counts as one that has obeyed."""
+        return self.ask(command, **arguments).addCallback(lambda _: None)
+
+    def ask(self, command: type[amp.Command], **arguments: object) -> Deferred[dict[str, Any]]:
+        """Give an order; fires with the answer, which is empty if there is none."""
         try:
             given: Deferred[Any] = self.callRemote(command, **arguments)
         except Exception as error:
             # The link is closed already.
             given = Deferred()
             given.errback(Caught(error))
-        return given.addBoth(lambda _: None)
+        return given.addErrback(lambda _: {})
 
 
 class WorkerEnd(_End):
@@ -161,8 +167,7 @@ class WorkerEnd(_End):
 
     @Renew.responder
     def _renew(self) -> dict[str, object]:
-        self._workman.renew()
-        return {}
+        return {"done": self._workman.renew()}
 
     @Reopen.responder
     def _reopen(self, log: int) -> dict[str, object]:

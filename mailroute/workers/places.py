@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 
+from mailroute.errors import CannotListen
 from mailroute.workers.plan import Place, Plan
 
 Bind = Callable[[Place, bool], socket.socket]
@@ -37,7 +38,7 @@ class Places:
     def reserve(self, plan: Plan) -> None:
         """Bind what this plan wants and what is not there: all of it, or nothing.
 
-        Raises OSError naming listener and place.
+        Raises CannotListen naming listener and place.
         """
         self._coming = plan
         for place, listener in zip(plan.places, plan.listeners, strict=True):
@@ -46,8 +47,7 @@ class Places:
                     self._reserved.setdefault(place, []).append(self._another(place))
             except OSError as error:
                 self.cancel()
-                words = f"listener.{listener}: cannot listen at {place}: {error.strerror}"
-                raise OSError(error.errno, words) from None
+                raise CannotListen(listener, place, error) from None
 
     def cancel(self) -> None:
         """Give up what was reserved."""

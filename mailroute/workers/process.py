@@ -84,9 +84,9 @@ class Worker(ProcessProtocol):
         """Have it end within the grace."""
         self._link.order(Stop)
 
-    def renew(self) -> Deferred[None]:
-        """Have it read its files anew."""
-        return self._link.order(Renew)
+    def renew(self) -> Deferred[str]:
+        """Have it read its files anew; fires with what was done, empty if it does not say."""
+        return self._link.ask(Renew).addCallback(lambda answer: answer.get("done") or "")
 
     def reopen(self, descriptor: int) -> None:
         """Have it log to this file."""

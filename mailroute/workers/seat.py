@@ -41,7 +41,7 @@ class Worker(Protocol):
     def stop(self) -> None:
         """End within the grace."""
 
-    def renew(self) -> Deferred[None]:
+    def renew(self) -> Deferred[str]:
         """Read files anew."""
 
     def reopen(self, descriptor: int) -> None:
@@ -130,9 +130,9 @@ class Seat:
             )
             self._worker.kill()
 
-    def renew(self) -> Deferred[None]:
-        """Pass it on; fires when it is done."""
-        return self._worker.renew() if self._worker is not None else succeed(None)
+    def renew(self) -> Deferred[str]:
+        """Pass it on; fires with what was done."""
+        return self._worker.renew() if self._worker is not None else succeed("")
 
     def reopen(self, descriptor: int) -> None:
         """Pass it on."""

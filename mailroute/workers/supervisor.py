@@ -10,6 +10,7 @@ with their last sessions.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.logger import Logger
 
-from mailroute.errors import ConfigurationError
+from mailroute.errors import CannotListen, ConfigurationError
 from mailroute.workers.deputies import Deputies
 from mailroute.workers.places import Places
 from mailroute.workers.plan import Plan
@@ -127,7 +128,7 @@ class Supervisor(Service):
         return self._places.addresses(self._present.edition.plan)
 
     def privilegedStartService(self) -> None:
-        """Bind every socket, all of them or none; raises OSError naming the place."""
+        """Bind every socket, all of them or none; raises CannotListen naming the place."""
         if not self._is_bound:
             self._places.reserve(self._present.edition.plan)
             self._places.listen()
@@ -231,18 +232,24 @@ class Supervisor(Service):
             return
         try:
             self._places.reserve(plan)
-        except OSError as error:
-            raise ConfigurationError([str(error.strerror)]) from None
+        except CannotListen as error:
+            raise ConfigurationError([str(error)]) from None
         await self._succeed(Generation(Edition(text, plan), self._means))
 
     async def _renew(self) -> None:
         """What workers hold can be had anew without new workers."""
-        renewing = DeferredList([seat.renew() for seat in self._seats()])
+        seats = self._seats()
+        outcomes: Counter[str] = Counter()
+        renewing = [
+            seat.renew().addCallback(lambda told: outcomes.update([told])) for seat in seats
+        ]
         try:
-            await renewing.addTimeout(RENEWAL_SECONDS, self._means.clock)
+            await DeferredList(renewing).addTimeout(RENEWAL_SECONDS, self._means.clock)
         except TimeoutError:
             _log.warn("reload: some worker does not answer")
-        _log.info("reloaded: cache dropped, mapping file and certificates read")
+        for words, count in outcomes.items():
+            share = "" if count == len(seats) else f" ({count} of {len(seats)} workers)"
+            _log.info("reloaded: {words}{share}", words=words or "no answer", share=share)
 
     async def _succeed(self, coming: Generation) -> None:
         """Have the next generation take over, or give it up."""

@@ -25,7 +25,7 @@ class ReplaceTests(SynchronousTestCase):
                 replace_between(page, "x", "new")
 
     def test_the_page_itself(self) -> None:
-        """The real page has a place for both."""
+        """The real page has a place for each."""
         text = DOCUMENT.read_text()
-        for name in ("figures", "soak"):
+        for name in ("figures", "soak", "lookups"):
             self.assertIn("new", replace_between(text, name, "new"))

@@ -75,7 +75,7 @@ def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _stream(text: str = "") -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8", newline="")
 
 
 def _text(stream: io.TextIOWrapper) -> str:

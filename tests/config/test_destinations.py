@@ -6,7 +6,7 @@ import os
 
 from mailroute.config.destinations import declared_for
 from mailroute.config.model import Destination, Endpoint
-from tests.config.reading import SECTIONS, ConfigurationCase
+from tests.config.reading import SECTIONS, ConfigurationCase, configuration
 
 EAST = SECTIONS["destination"]
 HEAD = '[destination.east]\nhost = "east.example.org"\n'
@@ -117,13 +117,8 @@ class DestinationTests(ConfigurationCase):
         )
 
     def test_protocols(self) -> None:
-        """HTTP is ignored, protocols to come are refused, others are unknown."""
+        """HTTP is ignored, others are unknown."""
         place = "destination.east.protocol"
-        self.complains(
-            f"{place}.lmtp",
-            "not supported yet",
-            destination=f"{EAST}[{place}.lmtp]\n",
-        )
         self.complains(
             f"{place}.imaps", f"did you mean {place}.imap?", destination=f"{EAST}[{place}.imaps]\n"
         )
@@ -137,14 +132,31 @@ class DestinationTests(ConfigurationCase):
         """What would change a session, but is not built, is refused."""
         for text in (
             'source_ips = ["127.0.0.1"]',
-            'username = "u"',
-            'password = { env = "P" }',
             'state = "drain"',
         ):
             key = text.partition(" ")[0]
             self.complains(
                 f"destination.east.{key}", "not supported yet", destination=f"{HEAD}{text}\n{IMAP}"
             )
+
+    def test_login(self) -> None:
+        """Credentials of our own; the password is a secret and in no repr."""
+        text = 'username = "all mail"\npassword = { env = "P" }\nmaster_user = "proxy"\n'
+        found = self.read(configuration(destination=HEAD + text + IMAP), P="hunter2")
+        east = found.destinations["east"]
+        assert east.password is not None
+        self.assertEqual((east.username, east.master_user), ("all mail", "proxy"))
+        self.assertEqual(east.password.reveal(), "hunter2")
+        self.assertNotIn("hunter2", repr(found))
+        self.assertFalse(east.allow_unchecked_passwords)
+
+    def test_bad_login(self) -> None:
+        """A master user has a password; names are not blank; a danger is named."""
+        for key, value in (("master_user", '"proxy"'), ("username", '" "'), ("password", '""')):
+            self.complains(f"destination.east.{key}", destination=f"{HEAD}{key} = {value}\n{IMAP}")
+        text = 'password = "x"\nallow_unchecked_passwords = true\n'
+        warnings = self.read_sections(destination=HEAD + text + IMAP).warnings
+        self.assertIn("allow_unchecked_passwords: nobody checks the passwords", warnings[0])
 
     def forwarding(self, keys: str, protocol_keys: str = "") -> tuple[str | None, int]:
         found = (

@@ -37,7 +37,16 @@ class MappingTests(ConfigurationCase):
             sql=SqlMapping(url, QUERY, 16, ("{user}",)),
             file=None,
         )
-        self.assertEqual(self.read_sections().mapping, expected)
+        found = self.read_sections().mapping
+        self.assertEqual(found, expected)
+        self.assertEqual(found.table_timeout_seconds, 4.9)
+
+    def test_short_timeout(self) -> None:
+        """A table has nearly all of a short time, too."""
+        mapping = '[mapping]\nsource = "sql"\nlookup_timeout = "100ms"\n[mapping.sql]\n'
+        mapping += f'url = "sqlite:routes.db"\nquery = "{QUERY}"\n'
+        found = self.read_sections(mapping=mapping).mapping
+        self.assertAlmostEqual(found.table_timeout_seconds, 0.095)
 
     def test_all(self) -> None:
         """Every key reaches its field."""

@@ -144,9 +144,17 @@ class ReaderTests(ConfigurationCase):
 
     def test_sections_to_come(self) -> None:
         """Empty they are accepted; with anything in them they are not."""
-        for name in ("oauth", "limits", "admin", "serve"):
+        for name in ("limits", "admin", "serve"):
             self.read(configuration(capabilities=f"[{name}]\n"))
             self.complains(name, "not supported yet", capabilities=f"[{name}.x]\ny = 1\n")
+
+    def test_oauth(self) -> None:
+        """The claim of a token that names the account; left out, none does."""
+        self.assertIsNone(self.read(configuration()).jwt_username_claim)
+        found = self.read(configuration(capabilities='[oauth]\njwt_username_claim = "email"\n'))
+        self.assertEqual(found.jwt_username_claim, "email")
+        for text in ('jwt_username_claim = ""', "jwt_username_claim = 1", "claim = 'x'"):
+            self.complains(f"oauth.{text.split()[0]}", capabilities=f"[oauth]\n{text}\n")
 
     def test_migration_proxy_sample(self) -> None:
         """The published style of the Stalwart migration proxy is accepted as it is."""
@@ -219,7 +227,8 @@ class SampleTests(ConfigurationCase):
         for folder in ("/etc/mailroute/tls/", "/var/lib/mailroute/"):
             self.assertIn(folder, text)
             text = text.replace(folder, "")
-        for file in ("fullchain.pem", "privkey.pem", "ca.pem", "client.pem", "client.key"):
+        for file in ("fullchain.pem", "privkey.pem", "ca.pem", "client.pem", "client.key",
+                     "clients.pem"):  # fmt: skip
             self.write(file, "")
         self.write("routes", "")
         return text
@@ -237,7 +246,8 @@ class SampleTests(ConfigurationCase):
     def test_sample_with_everything(self) -> None:
         """It is accepted, too, when every key and table that it mentions is switched on."""
         found = self.read(self.here(self.whole).replace('= "mailroute"', '= "root"'))
-        for warning, idle in zip(found.warnings, ("file", "redis", "table"), strict=True):
+        self.assertIn("listener.imaps.client_ca: no use without EXTERNAL", found.warnings[0])
+        for warning, idle in zip(found.warnings[1:], ("file", "redis", "table"), strict=True):
             self.assertIn(f"mapping.{idle}: not used", warning)
 
     def test_sample_is_complete(self) -> None:

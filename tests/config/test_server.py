@@ -43,9 +43,16 @@ class ServerTests(ConfigurationCase):
         """Keys of later features are accepted where they change nothing."""
         self.server(
             "host_down_threshold = 5\nhost_down_min_clients = 2\n"
-            'host_down_cooldown = "30000ms"\nproxy_ttl = 7'
+            'host_down_cooldown = "30000ms"'
         )
-        self.complains("server.proxy_ttl", "not supported yet", server="[server]\nproxy_ttl = 8\n")
+        text = "[server]\nhost_down_threshold = 6\n"
+        self.complains("server.host_down_threshold", "not supported yet", server=text)
+
+    def test_proxy_ttl(self) -> None:
+        """Seven proxies behind us, unless said otherwise; one at least."""
+        self.assertEqual(self.server("").proxy_ttl, 7)
+        self.assertEqual(self.server("proxy_ttl = 1").proxy_ttl, 1)
+        self.complains("server.proxy_ttl", server="[server]\nproxy_ttl = 0\n")
 
     def test_short_idle(self) -> None:
         """RFC 9051 section 5.4: a client may be silent for 30 minutes."""

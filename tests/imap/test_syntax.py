@@ -44,14 +44,28 @@ class StartTests(SynchronousTestCase):
 class IdTests(SynchronousTestCase):
     """The arguments of ID (RFC 2971 section 3.3)."""
 
-    def check(self, text: bytes, literals: list[bytes] | None = None) -> None:
-        syntax.check_id(Command(text, literals or []))
+    def check(self, text: bytes, *literals: bytes) -> tuple[tuple[bytes, bytes | None], ...]:
+        return syntax.id_fields(Command(text, list(literals)))
 
     def test_good(self) -> None:
         """NIL, nothing in parentheses, pairs of which the value may be NIL."""
-        for text in (b" NIL", b" nil", b" ()", b' ("a" "b")', b' ("a" NIL "c" nil)'):
-            self.check(text)
-        self.check(b" ({1} {2+})", [b"a", b"bc"])
+        for text in (b" NIL", b" nil", b" ()"):
+            self.assertEqual(self.check(text), ())
+        self.assertEqual(self.check(b' ("a" "b")'), ((b"a", b"b"),))
+        pairs = ((b"a", None), (b"c", None), (b"NIL", b"NIL"))
+        self.assertEqual(self.check(b' ("a" NIL "c" nil "NIL" "NIL")'), pairs)
+        self.assertEqual(self.check(b" ({1} {2+})", b"a", b"bc"), ((b"a", b"bc"),))
+
+    def test_bounds(self) -> None:
+        """30 pairs of 30 and 1024 octets (RFC 2971 section 3.3)."""
+        pair = b'"%s" "%s"' % (b"n" * 30, b"v" * 1024)
+        self.assertEqual(len(self.check(b" (" + b" ".join([pair] * 30) + b")")), 30)
+        for text in (
+            b" ".join([pair] * 31),
+            b'"%s" "v"' % (b"n" * 31),
+            b'"n" "%s"' % (b"v" * 1025),
+        ):
+            self.assertRaises(BadSyntax, self.check, b" (" + text + b")")
 
     def test_bad(self) -> None:
         """Everything else."""

@@ -14,6 +14,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -66,9 +67,9 @@ def submission(port: int, mode: str) -> smtplib.SMTP:
     return client
 
 
-def plain(user: str, password: str) -> str:
+def plain(user: str, password: str, authzid: str = "") -> str:
     """The message of SASL PLAIN (RFC 4616), in base64."""
-    return base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    return base64.b64encode(f"{authzid}\0{user}\0{password}".encode()).decode()
 
 
 def xoauth2(user: str, token: str) -> str:
@@ -89,25 +90,42 @@ _CODES = {
     "imap": re.compile(r"NO \[([A-Z]+)"),
     "pop3": re.compile(r"-ERR \[([A-Z/]+)"),
     "submission": re.compile(r"([0-9]{3} [0-9.]+)"),
+    "managesieve": re.compile(r"NO \(([A-Z-]+)\)"),
 }
-_GOOD = {"imap": "OK", "pop3": "+OK", "submission": "235"}
+_GOOD = {"imap": "OK", "pop3": "+OK", "submission": "235", "managesieve": "OK"}
 
 
 class Wire:
     """A connection on which the test itself says every line, for what no library does."""
 
-    def __init__(self, protocol: str, port: int, mode: str = "plain") -> None:
-        """Connect and read the greeting; only ``plain`` and ``implicit``."""
+    def __init__(
+        self, protocol: str, port: int, mode: str = "plain", preamble: bytes = b""
+    ) -> None:
+        """Connect and read the greeting; only ``plain`` and ``implicit``.
+
+        ``preamble`` is sent before anything else, TLS included.
+        """
         self.protocol = protocol
         self.socket: socket.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        self.socket.sendall(preamble)
         if mode == "implicit":
-            self.socket = trust().wrap_socket(self.socket, server_hostname="localhost")
+            self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")
         self.origin = "{}:{}".format(*self.socket.getsockname())
         """The client's address as the log has it."""
         self._file = self.socket.makefile("rb")
-        self.greeting = self.line()
+        self.greeting = self.reply() if protocol == "managesieve" else self.line()
         if protocol == "submission":
             self.ask("EHLO client.example")
+
+    def secure(self) -> None:
+        """Shake hands, after the server's consent."""
+        self._file.close()
+        self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")
+        self._file = self.socket.makefile("rb")
+
+    def context(self) -> ssl.SSLContext:
+        """Whom the client trusts, and what it shows."""
+        return trust()
 
     def say(self, text: str | bytes) -> None:
         """Send a line, or octets as they are."""
@@ -116,6 +134,10 @@ class Wire:
     def line(self) -> str:
         """The next line, without its end; empty at the end of the stream."""
         return self._file.readline().decode("utf-8", "replace").rstrip("\r\n")
+
+    def take(self, count: int) -> bytes:
+        """So many octets."""
+        return self._file.read(count)
 
     def rest(self) -> bytes:
         """Everything until the end of the stream."""
@@ -129,11 +151,12 @@ class Wire:
             return b""
 
     def reply(self) -> str:
-        """The next complete reply: IMAP's tagged line, POP3's line, SMTP's last line."""
+        """The next complete reply: IMAP's tagged line, POP3's, SMTP's last, ManageSieve's final."""
         while line := self.line():
             untagged = self.protocol == "imap" and line.startswith("* ")
             continued = self.protocol == "submission" and line[3:4] == "-"
-            if not (untagged or continued):
+            listed = self.protocol == "managesieve" and line.startswith('"')
+            if not (untagged or continued or listed):
                 return line
         raise EOFError("the connection was closed instead of a reply")
 
@@ -151,6 +174,8 @@ class Wire:
         elif self.protocol == "pop3":
             self.ask(f"USER {user}")
             words = self.ask(f"PASS {password}")
+        elif self.protocol == "managesieve":
+            words = self.ask(f'AUTHENTICATE "PLAIN" "{plain(user, password)}"')
         else:
             words = self.ask(f"AUTH PLAIN {plain(user, password)}")
         code = _CODES[self.protocol].search(words)
@@ -175,6 +200,22 @@ class Outcome:
     status: int
     output: str
     complaints: str
+
+
+def sieve(port: int, account: tuple[str, str], mode: str, commands: Sequence[str]) -> Outcome:
+    """Have sieve-connect log in with a name and a password, and carry out these commands.
+
+    It verifies mailroute's certificate, name included; it knows STARTTLS and no TLS before the
+    greeting.
+    """
+    arguments = ["--nosrv", "--4", "--server", "localhost", "--port", str(port)]
+    arguments += ["--tlscafile", str(servers.authority().ca_file), "--user", account[0]]
+    arguments += ["--clearchan" if mode == "plain" else "--noclearchan", "--passwordfd", "0"]
+    with tempfile.NamedTemporaryFile("w", suffix=".commands") as script:
+        script.write("".join(f"{command}\n" for command in commands))
+        script.flush()
+        arguments += ["--exec", script.name]
+        return run("sieve-connect", "sieve-connect", arguments, account[1] + "\n")
 
 
 def run(program: str, package: str, arguments: Sequence[str], stdin: str = "") -> Outcome:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,40 @@ PATIENCE_SECONDS = 60
 STOP_SECONDS = 30
 WORKERS = int(os.environ.get("MAILROUTE_TEST_WORKERS", "1"))
 """How many processes serve, where a test does not choose."""
+VISITS = 12 * WORKERS if WORKERS > 1 else 1
+"""So many connections that each of the processes has had some of them."""
 
 _REPOSITORY = Path(__file__).parents[2]
 # What the script ``twistd`` does, for the interpreter that runs the tests.
 _TWISTD = "import sys; from twisted.scripts.twistd import run; sys.exit(run())"
+# What systemd does before: sockets from descriptor 3 on, for this process alone (sd_listen_fds(3)).
+_PASS = """
+import fcntl, os, sys
+copies = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in os.environ["PASSED"].split()]
+for place, copy in enumerate(copies, 3):
+    os.dup2(copy, place)
+    os.close(copy)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(copies)))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def children(pid: int, word: str = "slot") -> list[int]:
+    """The numbers of a process' children that are workers."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+            words = (stat.parent / "cmdline").read_bytes().decode().split("\0")
+            if int(fields[1]) == pid and fields[0] not in "ZX" and word in words:
+                found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def all_serve(pid: int, count: int, log: str) -> bool:
+    """Whether this supervisor has so many workers, and the log says of each that it serves."""
+    workers = children(pid)
+    return len(workers) == count and all(f"(pid {each}) serves" in log for each in workers)
 
 
 class Daemon:
@@ -43,6 +74,8 @@ class Daemon:
         self.output = self.folder / "output"
         self.groups: Sequence[int] = ()
         """Supplementary groups to start it with; root's own affair."""
+        self.passed: Mapping[str, socket.socket] = {}
+        """Listening sockets by name, as systemd passes them."""
         self._started: subprocess.Popen[bytes] | None = None
 
     # -- running -------------------------------------------------------------------------
@@ -55,13 +88,19 @@ class Daemon:
         code: str = _TWISTD,
     ) -> None:
         """Run ``twistd [options] mailroute [of_mailroute]``; what it prints goes to a file."""
-        command = [sys.executable, "-c", code, *options]
-        command += ["--pidfile=pid", "--logfile=log"]
+        command = ["-c", code, *options, "--pidfile=pid", "--logfile=log"]
+        numbers = [each.fileno() for each in self.passed.values()]
+        environment = dict(environment or {})
+        if self.passed:
+            command = ["-c", _PASS, *command]
+            environment["PASSED"] = " ".join(map(str, numbers))
+            environment["LISTEN_FDNAMES"] = ":".join(self.passed)
         with self.output.open("wb") as output:
             self._started = subprocess.Popen(
-                [*command, "mailroute", *of_mailroute],
+                [sys.executable, *command, "mailroute", *of_mailroute],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(_REPOSITORY), **(environment or {})},
+                env={**os.environ, "PYTHONPATH": str(_REPOSITORY), **environment},
+                pass_fds=numbers,
                 extra_groups=self.groups or None,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -69,9 +108,16 @@ class Daemon:
             )
 
     def start(self, port: int, options: Sequence[str] = ("-n",)) -> None:
-        """Run it and wait until somebody listens at the port.  Raises RuntimeError."""
+        """Run it and wait until everybody serves.  Raises RuntimeError or TimeoutError."""
         self.run(options)
         self.await_port(port)
+        chosen = tomllib.loads(self.configuration.read_text()).get("server", {})
+        count, level = chosen.get("workers", 0), chosen.get("log_level", "info")
+        # Their sockets listen before they do; that they serve is told at the level info.
+        if count < 2 or level not in ("debug", "info"):
+            return
+        if not poll(lambda: all_serve(self.pid, count, self.log_text()), START_SECONDS):
+            raise TimeoutError(f"not every worker serves: {self.log_text()}")
 
     def await_port(self, port: int) -> None:
         """Wait until somebody listens at the port.  Raises RuntimeError with its words."""
@@ -90,11 +136,16 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """The number of the serving process."""
+        """The number of the serving process, or of the supervisor."""
         return int(self.pidfile.read_text())
 
+    @property
+    def servers(self) -> list[int]:
+        """The numbers of the processes that serve clients."""
+        return children(self.pid) or [self.pid]
+
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the serving process."""
+        """Send a signal to the process that heeds them."""
         os.kill(self.pid, number)
 
     def stop(self) -> float:
@@ -149,14 +200,30 @@ class Daemon:
 
     # -- what the kernel says ------------------------------------------------------------
 
-    def process_status(self) -> dict[str, list[str]]:
-        """/proc/PID/status: the words behind each name."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return {line.partition(":")[0]: line.partition(":")[2].split() for line in lines}
+    def process_statuses(self) -> list[dict[str, list[str]]]:
+        """/proc/PID/status of each process that serves: the words behind each name."""
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.servers]
+        return [
+            {line.partition(":")[0]: line.partition(":")[2].split() for line in text.splitlines()}
+            for text in texts
+        ]
 
     def threads(self) -> int:
-        """How many threads it has."""
-        return len(os.listdir(f"/proc/{self.pid}/task"))
+        """How many threads the process has that has most of them."""
+        return max(len(os.listdir(f"/proc/{pid}/task")) for pid in self.servers)
+
+    def descriptors(self) -> int:
+        """How many are open in all processes that serve."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.servers)
+
+    def has_open(self, path: Path) -> bool:
+        """Whether one of its processes has this file open."""
+        found = []
+        for pid in (self.pid, *self.servers):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(link.readlink())
+        return path in found
 
 
 def table(name: str, **pairs: object) -> str:

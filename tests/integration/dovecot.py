@@ -1,4 +1,4 @@
-"""A private Dovecot on loopback: IMAP, POP3 and, with a relay, submission.
+"""A private Dovecot on loopback: IMAP, POP3, ManageSieve and, with a relay, submission.
 
 Mail is kept in Maildirs below the server's own folder.  Nothing outside of it is touched.
 """
@@ -23,6 +23,7 @@ from tests.support.ports import LOOPBACK, free_ports
 from tests.support.processes import START_SECONDS, ServerProcess
 
 _LIBEXEC = "/usr/lib/dovecot"
+_PARTS = ("imap", "pop3", "managesieve")
 _serial = itertools.count(1)
 
 
@@ -52,8 +53,8 @@ class Dovecot:
     ) -> None:
         require(
             "dovecot",
-            ("/usr/sbin/dovecot", f"{_LIBEXEC}/imap", f"{_LIBEXEC}/pop3"),
-            "dovecot-imapd dovecot-pop3d",
+            ("/usr/sbin/dovecot", *(f"{_LIBEXEC}/{name}" for name in _PARTS)),
+            "dovecot-imapd dovecot-pop3d dovecot-managesieved",
         )
         options = options or Options()
         if options.relay_port:
@@ -62,11 +63,12 @@ class Dovecot:
         self.users = dict(users)
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailroute-{name}-"))
         self.folder.chmod(0o755)
-        (self.imap, self.imaps, self.pop3, self.pop3s, self.submission, self.auth) = free_ports(6)
+        listening = free_ports(8)
+        (self.imap, self.imaps, self.pop3, self.pop3s, self.sieve, self.sieves) = listening[:6]
+        (self.auth, self.submission) = listening[6:]
         self._write_files(authority, options)
-        listening = [self.imap, self.imaps, self.pop3, self.pop3s, self.auth]
-        if options.relay_port:
-            listening.append(self.submission)
+        if not options.relay_port:
+            listening.remove(self.submission)
         self._process = ServerProcess(
             ["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")],
             listening,
@@ -112,6 +114,10 @@ class Dovecot:
             os.chown(path, owner.pw_uid, owner.pw_gid)
         (maildir / "tmp" / name).rename(maildir / "new" / name)
 
+    def script(self, user: str, name: str) -> Path:
+        """Where a Sieve script of the user is kept."""
+        return self.folder / "mail" / user / "sieve" / f"{name}.sieve"
+
     def clear(self, user: str) -> None:
         """Remove all mail of a user; nobody may be logged in as that user."""
         shutil.rmtree(self.folder / "mail" / user, ignore_errors=True)
@@ -135,7 +141,7 @@ class Dovecot:
             key=certificate.key,
             mechanisms=options.mechanisms,
             trusted=f"{LOOPBACK}/8" if options.trust_loopback else "",
-            protocols="imap pop3 submission" if options.relay_port else "imap pop3",
+            protocols="imap pop3 sieve" + " submission" * bool(options.relay_port),
             relay_port=options.relay_port or 25,
             internal="dovecot" if as_root else owner.pw_name,
             group="dovecot" if as_root else grp.getgrgid(owner.pw_gid).gr_name,
@@ -215,6 +221,18 @@ service imap-login {{
   }}
   inet_listener imaps {{
     port = {server.imaps}
+    ssl = yes
+  }}
+}}
+service managesieve-login {{
+  chroot =
+  service_count = 0
+  process_limit = 4
+  inet_listener sieve {{
+    port = {server.sieve}
+  }}
+  inet_listener sieves {{
+    port = {server.sieves}
     ssl = yes
   }}
 }}

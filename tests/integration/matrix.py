@@ -24,9 +24,9 @@ def endpoints(name: str, mode: str) -> dict[str, tuple[int, str]]:
     """Where the servers called ``east`` or ``west`` are reached in this mode."""
     dovecot, postfix = servers.dovecot(name), servers.postfix(name)
     if mode == "implicit":
-        ports = (dovecot.imaps, dovecot.pop3s, postfix.submissions)
+        ports = (dovecot.imaps, dovecot.pop3s, postfix.submissions, dovecot.sieves)
     else:
-        ports = (dovecot.imap, dovecot.pop3, postfix.submission)
+        ports = (dovecot.imap, dovecot.pop3, postfix.submission, dovecot.sieve)
     return {protocol: (port, mode) for protocol, port in zip(PROTOCOLS, ports, strict=True)}
 
 

@@ -25,7 +25,8 @@ MESSAGE_SIZE_LIMIT = 60 * 1024 * 1024
 class Postfix:
     """One server; its ports stay the same when it is stopped and started again.
 
-    ``sasl_port`` is the authentication service of a Dovecot on loopback.
+    ``sasl_port`` is the authentication service of a Dovecot on loopback.  At ``told`` it takes
+    XCLIENT from loopback, at ``announced`` it waits for a PROXY header.
     """
 
     def __init__(self, name: str, sasl_port: int, authority: Authority) -> None:
@@ -35,11 +36,11 @@ class Postfix:
         self.name = name
         self.folder = Path(tempfile.mkdtemp(prefix=f"mailroute-{name}-"))
         self.folder.chmod(0o755)
-        self.submission, self.submissions = free_ports(2)
+        self.submission, self.submissions, self.told, self.announced = free_ports(4)
         self._write_files(sasl_port, authority)
         self._process = ServerProcess(
             ["/usr/lib/postfix/sbin/master", "-c", str(self.folder / "etc"), "-d"],
-            [self.submission, self.submissions],
+            [self.submission, self.submissions, self.told],
             self.folder / "out",
         )
         self.start = self._process.start
@@ -171,6 +172,12 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 {host}:{server.submission} inet n - n - - smtpd
 {host}:{server.submissions} inet n - n - - smtpd
   -o smtpd_tls_wrappermode=yes
+{host}:{server.told} inet n - n - - smtpd
+  -o smtpd_authorized_xclient_hosts=127.0.0.0/8
+  -o inet_protocols=all
+{host}:{server.announced} inet n - n - - smtpd
+  -o smtpd_upstream_proxy_protocol=haproxy
+  -o inet_protocols=all
 pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr

@@ -18,11 +18,11 @@ from typing import Any
 
 from tests.integration import servers
 from tests.integration.certificates import Issued
-from tests.integration.daemon import WORKERS
+from tests.integration.daemon import WORKERS, all_serve, children
 from tests.support.ports import LOOPBACK, free_ports, poll
 from tests.support.processes import ServerProcess
 
-PROTOCOLS = ("imap", "pop3", "submission")
+PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
 MODES = ("plain", "starttls", "implicit")
 QUIET_SECONDS = 30
 """How long at most something is waited for that is under way already."""
@@ -55,15 +55,21 @@ class Settings:
     mapping: str = ""
     server: Mapping[str, object] = field(default_factory=dict)
     cleartext_logins: bool = True
+    listener: Mapping[str, object] = field(default_factory=dict)
+    """Further keys of every listener."""
+    further: tuple[tuple[str, str], ...] = ()
+    """Listeners beside those of PROTOCOLS: protocol and mode."""
     capabilities: Mapping[str, object] = field(default_factory=dict)
     """Of every protocol."""
+    client_ca: str = ""
+    """Of the listeners that speak TLS."""
     extra: str = ""
     """Text behind everything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the kernel says of the process."""
+    """What the kernel says of the processes that serve."""
 
     peak_kib: int
     """The most memory that was resident since ``forget_peak``."""
@@ -78,7 +84,7 @@ class Proxy:
     def __init__(self, settings: Settings) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mailroute-front-"))
         self.folder.chmod(0o755)
-        places = list(itertools.product(PROTOCOLS, MODES))
+        places = [*itertools.product(PROTOCOLS, MODES), *settings.further]
         self.ports = dict(zip(places, free_ports(len(places)), strict=True))
         self.configuration = self.folder / "mailroute.toml"
         self.mapping_file = self.folder / "routes"
@@ -95,8 +101,15 @@ class Proxy:
             list(self.ports.values()),
             self._log,
         )
-        self.start = self._process.start
+        self._workers = int(str({"workers": WORKERS, **settings.server}["workers"]))
         self.stop = self._process.stop
+
+    def start(self) -> None:
+        """Start it, and return when everybody serves.  Raises RuntimeError or TimeoutError."""
+        self._process.start()
+        if self._workers > 1:
+            # Their sockets listen before they do.
+            self.wait_until(lambda: all_serve(self.pid, self._workers, self.text()))
 
     @property
     def running(self) -> bool:
@@ -105,8 +118,13 @@ class Proxy:
 
     @property
     def pid(self) -> int:
-        """The number of the running process."""
+        """The number of the running process, or of the supervisor."""
         return self._process.family()[0]
+
+    @property
+    def servers(self) -> list[int]:
+        """The numbers of the processes that serve clients."""
+        return children(self.pid) or [self.pid]
 
     def remove(self) -> None:
         """Stop it and delete its folder."""
@@ -167,27 +185,28 @@ class Proxy:
     # -- what the kernel says ------------------------------------------------------------
 
     def reading(self) -> Reading:
-        """Memory, descriptors and threads at this moment."""
-        status = dict(
-            line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        )
+        """Memory, descriptors and threads at this moment, of all processes that serve."""
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.servers]
+        statuses = [dict(line.split(":", 1) for line in text.splitlines()) for text in texts]
         return Reading(
-            peak_kib=int(status["VmHWM"].split()[0]),
+            peak_kib=sum(int(status["VmHWM"].split()[0]) for status in statuses),
             descriptors=len(self._descriptors()),
-            threads=int(status["Threads"]),
+            threads=sum(int(status["Threads"]) for status in statuses),
         )
 
     def _descriptors(self) -> list[str]:
         """What the descriptors are open for, pipes left out; one closed meanwhile as well."""
         found = []
-        for link in Path(f"/proc/{self.pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                found.append(str(link.readlink()))
+        for pid in self.servers:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(str(link.readlink()))
         return [name for name in found if not name.startswith("pipe:")]
 
     def forget_peak(self) -> Reading:
         """Let the peak of memory begin anew at what is resident now, and tell that."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        for pid in self.servers:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
         return self.reading()
 
     # -- its configuration ---------------------------------------------------------------
@@ -209,6 +228,9 @@ class Proxy:
         parts = [table("server", server), mapping, table("tls.certificate.front", certificate)]
         for (protocol, mode), port in self.ports.items():
             listener = {"protocol": protocol, "bind": [f"{LOOPBACK}:{port}"], "tls": mode}
+            listener.update(settings.listener)
+            if settings.client_ca and mode != "plain":
+                listener["client_ca"] = settings.client_ca
             parts.append(table(f"listener.{protocol}-{mode}", listener))
         for protocol in PROTOCOLS:
             allowed = {"allow_plain_auth_without_tls": settings.cleartext_logins}

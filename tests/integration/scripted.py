@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -112,11 +113,13 @@ GREETINGS = {
     "imap": b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2] scripted\r\n",
     "pop3": b"+OK scripted\r\n",
     "submission": b"220 scripted ESMTP\r\n",
+    "managesieve": b'"SASL" "PLAIN XOAUTH2"\r\nOK "scripted"\r\n',
 }
 OFFERS = {
     "imap": b"",
     "pop3": b"+OK\r\nSASL PLAIN\r\n.\r\n",
     "submission": b"250-scripted\r\n250 AUTH PLAIN\r\n",
+    "managesieve": b"",
 }
 
 
@@ -140,6 +143,28 @@ def relay_to(port: int) -> Script:
             back.join()
 
     return script
+
+
+def secured_relay_to(port: int, context: ssl.SSLContext) -> Script:
+    """A script for a client that knows no TLS of its own: it is wrapped in TLS on its way."""
+
+    def script(talk: Talk) -> None:
+        plain = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        with context.wrap_socket(plain, server_hostname="localhost") as server:
+            other: dict[socket.socket, socket.socket] = {talk.socket: server, server: talk.socket}
+            # One thread for both directions: a TLS connection is not to be shared by two.
+            while readable := [server] * bool(server.pending()) or _readable(list(other)):
+                for source in readable:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    other[source].sendall(data)
+
+    return script
+
+
+def _readable(sockets: list[socket.socket]) -> list[socket.socket]:
+    return list(select.select(sockets, [], [], PATIENCE_SECONDS)[0])
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

@@ -29,7 +29,12 @@ from tests.support.ports import LOOPBACK
 BACKEND_SECONDS = 2
 # Beyond the allowance itself: two slow cores.
 MARGIN_SECONDS = 15
-TEMPORARY = {"imap": "UNAVAILABLE", "pop3": "SYS/TEMP", "submission": "454 4.7.0"}
+TEMPORARY = {
+    "imap": "UNAVAILABLE",
+    "pop3": "SYS/TEMP",
+    "submission": "454 4.7.0",
+    "managesieve": "TRYLATER",
+}
 HUGE = 10 * 1024 * 1024
 HUGE_GROWTH_KIB = 2048
 
@@ -42,8 +47,9 @@ def silent_after_connect(talk: Talk, protocol: str) -> None:
 
 
 def silent_after_greeting(talk: Talk, protocol: str) -> None:
-    """A greeting without capabilities, so that there is a question; then nothing."""
-    talk.say({"imap": b"* OK scripted\r\n"}.get(protocol, GREETINGS[protocol]))
+    """A greeting without capabilities, so that there is a question, or half a one; then nothing."""
+    less = {"imap": b"* OK scripted\r\n", "managesieve": b'"SASL" "PLAIN"\r\n'}
+    talk.say(less.get(protocol, GREETINGS[protocol]))
     talk.until_left()
 
 
@@ -56,9 +62,13 @@ def silent_after_login(talk: Talk, protocol: str) -> None:
 def untagged_no_after_login(talk: Talk, protocol: str) -> None:
     """Something like an answer, but never the answer."""
     until_login(talk, protocol)
-    talk.say(
-        {"imap": b"* NO not now\r\n", "pop3": b"+OK", "submission": b"454-4.7.0 wait\r\n"}[protocol]
-    )
+    words = {
+        "imap": b"* NO not now\r\n",
+        "pop3": b"+OK",
+        "submission": b"454-4.7.0 wait\r\n",
+        "managesieve": b"NO {9}\r\nnot now",
+    }
+    talk.say(words[protocol])
     talk.until_left()
 
 
@@ -83,6 +93,7 @@ def refuses_service(talk: Talk, protocol: str) -> None:
         "imap": b"* BYE too many connections\r\n",
         "pop3": b"-ERR too many connections\r\n",
         "submission": b"421 4.3.2 too many connections\r\n",
+        "managesieve": b'BYE "too many connections"\r\n',
     }
     talk.say(words[protocol])
 
@@ -94,6 +105,7 @@ def says_goodbye_after_login(talk: Talk, protocol: str) -> None:
         "imap": b"* BYE restarting\r\n",
         "pop3": b"-ERR [SYS/TEMP] restarting\r\n",
         "submission": b"421 4.3.2 restarting\r\n",
+        "managesieve": b'BYE (TRYLATER) "restarting"\r\n',
     }
     talk.say(words[protocol])
 
@@ -152,8 +164,8 @@ class FaultTests(ProxyTestCase):
     def real(self, protocol: str) -> None:
         """The backend is back: from now on it is the real server."""
         east, mx = servers.dovecot("east"), servers.postfix("east")
-        ports = {"imap": east.imap, "pop3": east.pop3, "submission": mx.submission}
-        backend(protocol).script = relay_to(ports[protocol])
+        ports = (east.imap, east.pop3, mx.submission, east.sieve)
+        backend(protocol).script = relay_to(dict(zip(PROTOCOLS, ports, strict=True))[protocol])
 
     def idle_reading(self, proxy: Proxy, protocol: str) -> Reading:
         """What mailroute holds when it has nothing to do, having done everything once."""
@@ -223,7 +235,11 @@ def stoppable() -> tuple[Dovecot, Proxy]:
     atexit.register(server.remove)
     server.start()
     options = {"tls_ca_file": str(servers.authority().ca_file), "tls_server_name": "localhost"}
-    ports = {"imap": (server.imaps, "implicit"), "pop3": (server.pop3, "starttls")}
+    ports = {
+        "imap": (server.imaps, "implicit"),
+        "pop3": (server.pop3, "starttls"),
+        "managesieve": (server.sieve, "starttls"),
+    }
     places = tuple(Destination(name, ports, hosts, options) for name, hosts in HOSTS.items())
     routes = {f"{name}@example.org": name for name in HOSTS}
     allowance = {"backend_timeout": f"{2 * BACKEND_SECONDS}s"}
@@ -238,18 +254,21 @@ class StoppedTests(ProxyTestCase):
         server, proxy = stoppable()
         self.watch(proxy)
         joined = Wire("imap", proxy.ports["imap", "implicit"], "implicit")
-        waiting = Wire("pop3", proxy.ports["pop3", "implicit"], "implicit")
-        self.addCleanup(joined.close)
-        self.addCleanup(waiting.close)
+        waiting = [Wire(p, proxy.ports[p, "implicit"], "implicit") for p in ("pop3", "managesieve")]
+        for wire in (joined, *waiting):
+            self.addCleanup(wire.close)
         self.assertTrue(joined.log_in("one@example.org", ALICE_SECRET).is_accepted)
         server.stop()
         # Dovecot says so itself before it goes; nothing of ours is added to the stream.
         self.assertIn(joined.rest(), (b"", b"* BYE Server shutting down.\r\n"))
-        self.assertEqual(waiting.log_in("one@example.org", ALICE_SECRET).code, "SYS/TEMP")
-        failure = proxy.wait_for("login-failed", client=waiting.origin)
-        self.assertEqual(failure["reason"], "backend-unreachable")
+        for wire in waiting:
+            answer = wire.log_in("one@example.org", ALICE_SECRET)
+            self.assertEqual(answer.code, TEMPORARY[wire.protocol])
+            failure = proxy.wait_for("login-failed", client=wire.origin)
+            self.assertEqual(failure["reason"], "backend-unreachable")
         server.start()
-        self.assertTrue(waiting.log_in("one@example.org", ALICE_SECRET).is_accepted)
+        for wire in waiting:
+            self.assertTrue(wire.log_in("one@example.org", ALICE_SECRET).is_accepted)
 
     def test_second_host(self) -> None:
         """The first of two hosts refuses connections, or does not answer: the second serves."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.integration import mariadb, postgresql, servers
 from tests.integration.clients import Answer, Wire
+from tests.integration.daemon import WORKERS
 from tests.integration.matrix import (
     ALICE,
     ALICE_SECRET,
@@ -27,15 +28,18 @@ from tests.integration.matrix import (
     started,
 )
 from tests.integration.proxy import PROTOCOLS, Destination, Proxy, Settings, table
+from tests.integration.redis_server import RedisServer
 
 MOVER = "mover@example.org"
 UNKNOWN = "nobody@example.org"
+ALIAS = "alice.other@example.org"
 LOST, HALF = "lost@example.org", "half@example.org"
 ROUTES = {ALICE: "east", BOB: "west", MOVER: "east", LOST: "nowhere", HALF: "imap-only"}
 DELAY_MILLISECONDS = 250
 DELAY_SECONDS = DELAY_MILLISECONDS / 1000
-WRONG = {"imap": "AUTHENTICATIONFAILED", "pop3": "AUTH", "submission": "535 5.7.8"}
-TEMPORARY = {"imap": "UNAVAILABLE", "pop3": "SYS/TEMP", "submission": "454 4.7.0"}
+# ManageSieve has no code for a wrong password.
+WRONG = dict(zip(PROTOCOLS, ("AUTHENTICATIONFAILED", "AUTH", "535 5.7.8", ""), strict=True))
+TEMPORARY = dict(zip(PROTOCOLS, ("UNAVAILABLE", "SYS/TEMP", "454 4.7.0", "TRYLATER"), strict=True))
 
 _TABLE = "CREATE TABLE moved_routes (identifier VARCHAR(190) PRIMARY KEY, destination VARCHAR(64))"
 
@@ -138,6 +142,45 @@ class Mariadb(Sql):
         mariadb.shared_server().execute(*statements)
 
 
+class Table(Sqlite):
+    """A chain: what accounts are called elsewhere, then a table of statements."""
+
+    def mapping(self) -> str:
+        """The other names are in a file, which knows none of the accounts."""
+        (self.folder / "aliases").write_text(f"{ALIAS}: {ALICE}\n")
+        query = "SELECT destination FROM moved_routes WHERE identifier = :key"
+        names = {"type": "file", "file": str(self.folder / "aliases")}
+        homes = {"type": "sql_query", "driver": "sqlite3", "dsn": f"{self.folder}/routes"}
+        return (
+            '[mapping]\nsource = "table"\nnormalize = "lowercase"\n'
+            + table("mapping.table", {"name": "routes"})
+            + '[table.routes]\ntype = "chain"\n'
+            + 'steps = [{ table = "names", optional = true }, { table = "homes" }]\n'
+            + table("table.names", names)
+            + table("table.homes", {**homes, "lookup": query})
+        )
+
+
+class Redis(Engine):
+    """A server of its own: others empty the one that the tests share."""
+
+    def __init__(self) -> None:
+        self.server = RedisServer()
+        atexit.register(self.server.destroy)
+        self.server.start()
+        for user, where in self.routes.items():
+            self.server.command("SET", f"route:{user}", where)
+
+    def mapping(self) -> str:
+        """One key for each account."""
+        redis = table("mapping.redis", {"url": self.server.url()})
+        return '[mapping]\nsource = "redis"\nnormalize = "lowercase"\n' + redis
+
+    def move(self, proxy: Proxy, user: str, where: str) -> None:
+        """Set the key."""
+        self.server.command("SET", f"route:{user}", where)
+
+
 def _destinations() -> tuple[Destination, ...]:
     hidden = {"hide_auth_errors": True}
     trust = {"tls_ca_file": str(servers.authority().ca_file)}
@@ -151,14 +194,16 @@ ENGINES: dict[str, type[Engine]] = {
     "sqlite": Sqlite,
     "postgresql": Postgres,
     "mariadb": Mariadb,
+    "table": Table,
+    "redis": Redis,
 }
 
 
 @cache
-def running(name: str) -> tuple[Proxy, Engine]:
+def running(name: str, workers: int) -> tuple[Proxy, Engine]:
     """The mailroute whose mapping is in this engine."""
     engine = ENGINES[name]()
-    server = {"auth_failure_delay": f"{DELAY_MILLISECONDS}ms"}
+    server = {"auth_failure_delay": f"{DELAY_MILLISECONDS}ms", "workers": workers}
     return started(Settings(_destinations(), engine.routes, engine.mapping(), server)), engine
 
 
@@ -167,7 +212,7 @@ class MappingTests(ProxyTestCase):
 
     def front(self, engine: str) -> Proxy:
         """The mailroute of this engine."""
-        return self.watch(running(engine)[0])
+        return self.watch(running(engine, WORKERS)[0])
 
     def connect(self, front: Proxy, protocol: str) -> Wire:
         """A client's connection, closed at the end of the test."""
@@ -215,8 +260,8 @@ def unknown(self: MappingTests, engine: str) -> None:
 def nowhere(self: MappingTests, engine: str) -> None:
     """A destination that is not declared, or lacks the protocol: try later, and an error line."""
     front = self.front(engine)
-    cases = [(HALF, protocol, "does not serve") for protocol in ("pop3", "submission")]
-    if LOST in running(engine)[1].routes:
+    cases = [(HALF, protocol, "does not serve") for protocol in PROTOCOLS[1:]]
+    if LOST in running(engine, WORKERS)[1].routes:
         cases += [(LOST, protocol, "not declared") for protocol in PROTOCOLS]
     for user, protocol, words in cases:
         wire = self.connect(front, protocol)
@@ -234,7 +279,9 @@ def moved(self: MappingTests, engine: str) -> None:
     The account has another password at each server.  Where nobody tells mailroute of the
     change (SQL), it is the old server's refusal that makes it look again.
     """
-    front = self.front(engine)
+    # Each worker remembers for itself: which of them would have learnt is the kernel's choice.
+    front, home = running(engine, 1)
+    self.watch(front)
     protocol = MOVES[engine]
     east, west = servers.dovecot("east"), servers.dovecot("west")
     for password, name in (("east-secret", "east"), ("west-secret", "west")):
@@ -246,7 +293,7 @@ def moved(self: MappingTests, engine: str) -> None:
         session = front.wait_for("session", client=wire.origin)
         self.assertEqual((session["destination"], session["failures"]), (name, 0))
         if name == "east":
-            running(engine)[1].move(front, MOVER, "west")
+            home.move(front, MOVER, "west")
         elif engine != "file":
             # It was cached: the old server has been asked once more, and has refused.
             self.assertIn(f"({MOVER}", east.log()[before["east"] :])
@@ -257,8 +304,23 @@ def moved(self: MappingTests, engine: str) -> None:
     self.assertNotIn(MOVER, east.log()[before["east"] :])
 
 
-MOVES = {"file": "imap", "sqlite": "imap", "postgresql": "pop3", "mariadb": "submission"}
+def other_name(self: MappingTests, engine: str) -> None:
+    """A chain leads from another name of an account to its server."""
+    front = self.front(engine)
+    wire = self.connect(front, "imap")
+    answer, _waited = self.refused(wire, ALIAS, "wrong")
+    self.assertEqual(answer.code, WRONG["imap"])
+    failure = front.wait_for("login-failed", client=wire.origin)
+    # It was asked of Alice's server, which knows nobody of this name.
+    self.assertEqual((failure["destination"], failure["reason"]), ("east", "credentials-rejected"))
+
+
+MOVES = {
+    **{"file": "imap", "sqlite": "imap", "postgresql": "pop3", "mariadb": "submission"},
+    **{"table": "imap", "redis": "imap"},
+}
 
 for _engine in ENGINES:
     for _check in (each_at_home, unknown, nowhere, moved):
         add_test(MappingTests, f"{_check.__name__}_{_engine}", _check, _engine)
+add_test(MappingTests, "other_name_table", other_name, "table")

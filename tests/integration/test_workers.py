@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import pwd
 import shutil
 import signal
 import socket
-import subprocess
-import sys
+import ssl
 import tempfile
 import threading
 import time
@@ -24,6 +22,7 @@ from tests.integration import matrix, postgresql, test_matrix
 from tests.integration.daemon import (
     PATIENCE_SECONDS,
     Daemon,
+    children,
     greeted,
     listener,
     read_all,
@@ -32,9 +31,9 @@ from tests.integration.daemon import (
 )
 from tests.integration.matrix import ProxyTestCase, add_test
 from tests.integration.proxy import PROTOCOLS, Proxy, Settings
-from tests.integration.test_daemon import ALICE, login
-from tests.integration.test_signals import SignalCase
-from tests.support.ports import free_ports, is_open, poll
+from tests.integration.test_daemon import ALICE, login, require_interpreter
+from tests.integration.test_signals import SignalCase, tls_files
+from tests.support.ports import LOOPBACK, free_ports, is_open, poll
 from tests.support.processes import alive
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -43,16 +42,39 @@ SESSIONS = 24
 """So many that each of two workers has some of them."""
 
 
-def children(pid: int, word: str = "slot") -> list[int]:
-    """The numbers of a process' children that are workers."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text(errors="replace").rpartition(")")[2].split()
-            words = (stat.parent / "cmdline").read_bytes().decode().split("\0")
-            if int(fields[1]) == pid and fields[0] not in "ZX" and word in words:
-                found.append(int(stat.parent.name))
-    return sorted(found)
+OWN_LOG = """
+import os
+from twisted.logger import ILogObserver, formatEvent
+from twisted.python.log import textFromEventDict
+from zope.interface import provider
+
+def write(style, text):
+    with open(f"{style}.log", "a") as file:
+        file.write(f"{os.getpid()} {style} {text}\\n")
+
+def new():
+    @provider(ILogObserver)
+    def observe(event):
+        write("new", formatEvent(event))
+    return observe
+
+def old():
+    return lambda event: write("old", textFromEventDict(event))
+"""
+
+
+def returned(context: ssl.SSLContext, port: int) -> bool:
+    """Whether the TLS session of a client that comes back is resumed."""
+    session = None
+    for _ in range(2):
+        connection = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        with context.wrap_socket(
+            connection, server_hostname="localhost", session=session
+        ) as client:
+            # A ticket may follow the handshake.
+            read_until(client, b"\r\n")
+            session, is_resumed = client.session, client.session_reused
+    return bool(is_resumed)
 
 
 class Visitors:
@@ -101,7 +123,6 @@ class WorkersCase(SignalCase):
     ) -> Daemon:
         """A started node whose workers all serve."""
         daemon = self.serve(more, mapping=mapping, workers=workers, **of_server)
-        self.assertTrue(poll(lambda: len(children(daemon.pid)) == workers, PATIENCE_SECONDS))
         # So many that no worker is left out.
         for _ in range(SESSIONS):
             self.assertIn(b"at east", login(self.port))
@@ -198,6 +219,64 @@ class ServingTests(WorkersCase):
             self.changed(daemon, signal.SIGUSR2)
         daemon.stop()
         self.assertFalse(os.path.exists(place))
+
+    def test_systemd(self) -> None:
+        """Sockets of systemd are shared as well, by the next generation too; it keeps them."""
+        passed = socket.create_server((LOOPBACK, 0))
+        self.addCleanup(passed.close)
+        place = passed.getsockname()[1]
+        more = table("listener.passed", protocol="imap", bind=["systemd:front"], tls="plain")
+        for workers in (1, 2):
+            daemon = self.prepared(more, workers=workers)
+            daemon.passed = {"other": passed, "front": passed}
+            daemon.start(self.port)
+            for _ in range(SESSIONS):
+                self.assertIn(b"at east", login(place))
+            if workers > 1:
+                self.configure(daemon, "[server]\n", "# changed\n[server]\n")
+                self.changed(daemon, signal.SIGHUP)
+                self.assertIn(b"at east", login(place))
+            daemon.stop()
+            self.assertEqual(daemon.defects(), [])
+            # A connection that comes meanwhile waits for the next start.
+            waiting = socket.create_connection((LOOPBACK, place))
+            self.addCleanup(waiting.close)
+
+    def test_resumption(self) -> None:
+        """A worker resumes its own TLS sessions alone: half of them with two workers.
+
+        Whoever changes that changes docs/workers.md, too.
+        """
+        port, certificate = free_ports(1)[0], self.certificate()
+        more = listener(port, tls="implicit") + tls_files(certificate)
+        for workers, share in ((1, (1.0, 1.0)), (2, (0.2, 0.8))):
+            daemon = self.prepared(more, workers=workers)
+            daemon.start(self.port)
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                context = ssl.create_default_context(cafile=str(certificate.cert.parent / "ca.pem"))
+                context.minimum_version = context.maximum_version = version
+                returns = [returned(context, port) for _ in range(SESSIONS * 2)]
+                self.assertTrue(share[0] <= sum(returns) / len(returns) <= share[1], returns)
+            daemon.stop()
+
+    def test_logger(self) -> None:
+        """twistd's --logger is every worker's, in the new style and in the old one."""
+        daemon = self.prepared(workers=2)
+        (daemon.folder / "own_log.py").write_text(OWN_LOG)
+        path = {"PYTHONPATH": f"{_REPOSITORY}:{daemon.folder}"}
+        for style in ("new", "old"):
+            daemon.run(["-n", f"--logger=own_log.{style}"], environment=path)
+            daemon.await_port(self.port)
+            for _ in range(SESSIONS):
+                self.assertIn(b"at east", login(self.port))
+            log = daemon.folder / f"{style}.log"
+            sessions = f" {style} session: "
+            complete = poll(lambda: log.read_text().count(sessions) >= SESSIONS, PATIENCE_SECONDS)  # noqa: B023
+            self.assertTrue(complete, log.read_text()[-2000:])
+            workers = children(daemon.pid)
+            lines = [line for line in log.read_text().splitlines() if sessions in line]
+            self.assertEqual({int(line.split()[0]) for line in lines}, set(workers))
+            daemon.stop()
 
 
 class CrashTests(WorkersCase):
@@ -524,10 +603,17 @@ class RightsTests(WorkersCase):
             self.assertEqual(status["Uid"], [str(nobody.pw_uid)] * 4)
             self.assertLessEqual(set(status["Groups"]), {str(nobody.pw_gid)})
             self.assertEqual(int(status["CapEff"][0], 16), 0)
+        # Whoever sends the signal may read what workers may not: nothing is claimed for them.
+        routes = daemon.folder / "routes"
+        routes.chmod(0o600)
+        daemon.reload()
+        self.assertIn("reloaded: cache dropped, the old mapping stays\n", daemon.log_text())
+        self.assertIn(b"at east", login(self.port))
+        routes.chmod(0o644)
         old = daemon.log.rename(daemon.folder / "log.1")
         daemon.signal(signal.SIGUSR1)
         self.assertTrue(poll(daemon.log.exists, PATIENCE_SECONDS))
-        time.sleep(0.2)
+        self.assertTrue(poll(lambda: not daemon.has_open(old), PATIENCE_SECONDS))
         size = old.stat().st_size
         for _ in range(SESSIONS):
             login(self.port)
@@ -547,10 +633,7 @@ class RightsTests(WorkersCase):
         if os.geteuid() != 0:
             raise SkipTest("only root can give rights up")
         nobody = pwd.getpwnam("nobody")
-        try:
-            subprocess.run([sys.executable, "-V"], user=nobody.pw_uid, check=True)
-        except OSError:
-            raise SkipTest("the interpreter is out of the reach of the user nobody") from None
+        require_interpreter(nobody.pw_uid)
         daemon = self.node()
         daemon.stop()
         daemon.start(self.port, ["-n", f"--uid={nobody.pw_uid}", f"--gid={nobody.pw_gid}"])
@@ -579,6 +662,7 @@ class MatrixTests(ProxyTestCase):
     imap = test_matrix.MatrixTests.imap
     pop3 = test_matrix.MatrixTests.pop3
     submission = test_matrix.MatrixTests.submission
+    managesieve = test_matrix.MatrixTests.managesieve
 
 
 def cell(self: MatrixTests, protocol: str, mode: str, behind: str) -> None:

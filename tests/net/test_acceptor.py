@@ -153,7 +153,7 @@ class ServingTests(AcceptorCase):
         self.assertEqual(len(self.factory.made), 2)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
         self.assertEqual([client.recv(1) for client in clients[:3]], [b"", b"", b""])
-        self.assertEqual(len(self.loop.poller._watched), 3)
+        self.assertEqual(len(self.loop.poller.watched), 3)
 
     def test_defect_at_the_birth(self) -> None:
         """A protocol that fails when it is told of its connection hears of its end."""

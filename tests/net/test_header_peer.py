@@ -11,7 +11,7 @@ from mailroute.net.header_peer import OPTIONAL_SECONDS, REQUIRED_SECONDS, Header
 from mailroute.net.networks import Networks
 from mailroute.net.proxyheader import SIGNATURE
 from tests.support.local_reactor import HERE, Script
-from tests.support.peers import PREAUTH_SECONDS, Settings, World
+from tests.support.peers import PREAUTH_SECONDS, Settings, World, plain_message
 from tests.support.secured import Certificates, SecureScript, server_tls, trusting_client
 from tests.test_session import SessionCase
 
@@ -237,6 +237,23 @@ class OptionalTests(HeaderCase):
 
 class OffTests(HeaderCase):
     """Proxies whose word counts, but that send no header."""
+
+    def test_trust(self) -> None:
+        """Whether a client is believed is told by where the connection comes from."""
+        for headers, address, is_trusted in (
+            (Headers.OFF, HERE, True),
+            (Headers.OFF, STRANGER, False),
+            (Headers.OPTIONAL, STRANGER, False),
+            (Headers.REQUIRED, HERE, True),
+        ):
+            self.behind(headers)
+            client = self.arrive(address)
+            if headers is Headers.REQUIRED:
+                self.say(client, V1)
+            said = self.say(client, b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
+            self.assertIn(b"a OK", said)
+            self.assertEqual(self.world.origins[-1].is_trusted, is_trusted)
+            self.end(client)
 
     def test_greeting(self) -> None:
         """Nobody is waited for."""

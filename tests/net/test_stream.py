@@ -202,8 +202,8 @@ class Side:
             connection.set_connect_state()
         return connection
 
-    def verify(self, connection: SSL.Connection) -> None:
-        pass
+    def verify(self, connection: SSL.Connection) -> tuple[str, ...]:
+        return ()
 
     def explain(self, reason: Any) -> str:
         return ""

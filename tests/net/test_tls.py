@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -18,19 +17,13 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Login
 from mailroute.imap.client import ImapClient
 from mailroute.net.connector import Connector, Limits
-from mailroute.net.tls import (
-    BackendContexts,
-    Certificate,
-    ServerTLS,
-    ServerTLSSettings,
-    explain_ssl_error,
-)
+from mailroute.net.tls import BackendContexts, explain_ssl_error
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
 from tests.integration.certificates import Issued
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase
 from tests.support.pairs import password
-from tests.support.secured import AnyTLS, Certificates, SecureScript, server_tls, trusting_client
+from tests.support.secured import AnyTLS, Certificates, SecureScript, server_tls
 
 HOST, ADDRESS = "mail.example", "192.0.2.1"
 ORIGIN = Origin("x", "imap", "203.0.113.9", 1, "192.0.2.10", 993)
@@ -228,96 +221,6 @@ class ChainTests(BackendCase):
         self.assertEqual(len(contexts._contexts), 1)
         contexts.clear()
         self.assertEqual(len(contexts._contexts), 0)
-
-
-class ServerTests(LocalCase):
-    """What we show to clients."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.certificates = Certificates(self)
-
-    def settings(self, *labels: str, **changes: Any) -> ServerTLSSettings:
-        """One certificate a label; the last one is the default."""
-        certificates = []
-        for label in labels:
-            issued = self.certificates.issue(label.replace("*", "any"), label)
-            is_default = label == labels[-1]
-            certificates.append(
-                Certificate(str(issued.cert), str(issued.key), (label,), is_default)
-            )
-        return ServerTLSSettings(tuple(certificates), **changes)
-
-    def shown(self, tls: ServerTLS, client: AnyTLS) -> str:
-        """The subject that a client gets to see; empty where the handshake fails."""
-        script = SecureScript(client)
-        self.reactor.join(script, SecureScript(tls))
-        self.settle()
-        return script.certificate_names.removeprefix("CN=") if script.handshakes else ""
-
-    def test_chosen_by_name(self) -> None:
-        """The name in the hello chooses, in any case of letters; a wildcard after an exact one."""
-        tls = ServerTLS(self.settings("a.example", "*.example", "default.test"))
-        for name, subject in (
-            ("a.example", "a.example"),
-            ("A.Example", "a.example"),
-            ("b.example", "any.example"),
-            ("b.c.example", "default.test"),
-            ("nobody.test", "default.test"),
-            ("", "default.test"),
-        ):
-            self.assertEqual(self.shown(tls, trusting_client(name)), subject, name)
-
-    def test_least_version(self) -> None:
-        """Nothing older than the configured version."""
-        old = trusting_client()
-        old._context.set_max_proto_version(SSL.TLS1_2_VERSION)
-        self.assertEqual(self.shown(ServerTLS(self.settings("x")), old), "x")
-        strict = ServerTLS(self.settings("x", min_version="1.3"))
-        self.assertEqual(self.shown(strict, old), "")
-        self.assertEqual(self.shown(strict, trusting_client()), "x")
-
-    def test_versions_of_the_past(self) -> None:
-        """TLS 1.1 is refused whatever the configuration says."""
-        old = trusting_client()
-        old._context.set_min_proto_version(SSL.TLS1_1_VERSION)
-        old._context.set_max_proto_version(SSL.TLS1_1_VERSION)
-        old._context.set_cipher_list(b"ALL:@SECLEVEL=0")
-        self.assertEqual(self.shown(ServerTLS(self.settings("x")), old), "")
-
-    def test_disabled_ciphers(self) -> None:
-        """A cipher suite that is switched off is not used."""
-        only = trusting_client()
-        only._context.set_max_proto_version(SSL.TLS1_2_VERSION)
-        only._context.set_cipher_list(b"ECDHE-ECDSA-AES128-GCM-SHA256")
-        tls = ServerTLS(self.settings("x", disabled_ciphers=("ECDHE-ECDSA-AES128-GCM-SHA256",)))
-        self.assertEqual(self.shown(tls, only), "")
-        self.assertEqual(self.shown(ServerTLS(self.settings("x")), only), "x")
-
-    def test_reload(self) -> None:
-        """New files are shown after a reload; broken ones leave the old certificate in place."""
-        settings = self.settings("old.example")
-        tls = ServerTLS(settings)
-        cert, key = (Path(settings.certificates[0].chain_file), settings.certificates[0].key_file)
-        fresh = self.certificates.issue("new.example")
-        cert.write_bytes(fresh.cert.read_bytes())
-        with self.assertRaises(Failure) as caught:
-            tls.reload()
-        self.assertIn(f"{key}: holds no PEM key, or not the one of", caught.exception.reason)
-        self.assertEqual(self.shown(tls, trusting_client()), "old.example")
-        Path(key).write_bytes(fresh.key.read_bytes())
-        tls.reload()
-        self.assertEqual(self.shown(tls, trusting_client()), "new.example")
-
-    def test_unusable_files(self) -> None:
-        """The file at fault is named."""
-        empty = self.certificates.folder / "empty.pem"
-        empty.write_bytes(b"")
-        for chain, why in ((empty, "holds no PEM certificate"), ("/nowhere", "cannot be read")):
-            settings = ServerTLSSettings((Certificate(str(chain), str(empty)),))
-            with self.assertRaises(Failure) as caught:
-                ServerTLS(settings)
-            self.assertEqual(caught.exception.reason, f"{chain}: {why}")
 
 
 class ExplanationTests(LocalCase):

@@ -152,6 +152,13 @@ class ClientExchangeTests(SynchronousTestCase):
         self.assertIsNone(exchange.challenged(b""))
         self.assertTrue(exchange.complete)
 
+    def test_octets(self) -> None:
+        """The length in base64, which is what servers limit."""
+        for length in range(10):
+            login = Login(Identity("tim"), "X", b"x" * length)
+            self.assertEqual(ClientExchange(login).octets, len(encode(b"x" * length)))
+        self.assertEqual(ClientExchange(Login(Identity("tim"), "X", None)).octets, 0)
+
     def test_own_mechanism(self) -> None:
         """What the client speaks goes first, whatever else the backend offers."""
         self.assertEqual(self.exchange.choose({"PLAIN", "LOGIN"}.__contains__), "PLAIN")

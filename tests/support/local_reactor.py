@@ -362,7 +362,7 @@ class LocalCase(SynchronousTestCase):
         self.settle()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(_watched(self.reactor), [])
-        self.assertEqual(self.reactor.poller._watched, {})
+        self.assertEqual(self.reactor.poller.watched, [])
         still = [t for t in self.reactor.transports if hasattr(t, "socket")]
         self.assertEqual(still, [])
 

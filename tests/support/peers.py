@@ -6,7 +6,7 @@ Around it stand a reactor of the test's own, a table in memory and two houses, e
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from twisted.internet.task import deferLater
@@ -25,7 +25,7 @@ from mailroute.net.splice import Splicer
 from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide
 from mailroute.offer import Policy
-from mailroute.route import Backend, Origin, Route, TLSMode, Trust
+from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.plain import Plain
 from mailroute.server_dialogue import ServerDialogue
@@ -67,6 +67,7 @@ class Settings:
     max_attempts: int = 3
     policy: RoutingPolicy = POLICY
     proxies: Proxies | None = None
+    forwarding: Forwarding = Forwarding.NONE
 
 
 class World:
@@ -80,6 +81,8 @@ class World:
         reactor.listening[WEST] = self.west.accept
         self.table: Any = MemoryTable({"alice": Row("east"), "bob": Row("west")})
         self.events: list[Any] = []
+        self.origins: list[Origin] = []
+        """What the makers of client dialogues were told of the client."""
         self.room = Room(100)
         self.splicer = Splicer(reactor, IDLE_SECONDS)
         self.listener = self.make_listener()
@@ -145,7 +148,7 @@ class World:
             await deferLater(cast(Any, self.reactor), seconds)
 
         dial, limits = self.reactor.dialer().dial, Limits(BACKEND_SECONDS, self.settings.retries)
-        connector = Connector(self.reactor, dial, _make_client_dialogue, limits)
+        connector = Connector(self.reactor, dial, self._make_client_dialogue, limits)
         return Surroundings(
             routes=Router(self.table, self._destinations(), self.settings.policy, self.reactor),
             connect=connector.connect,
@@ -158,11 +161,13 @@ class World:
     def _destinations(self) -> dict[str, Destination]:
         hide, trust = self.settings.hide_auth_errors, self.settings.trust
         mode = TLSMode.IMPLICIT if trust else TLSMode.PLAIN
+        backend = Backend((WEST[0],), 143, mode, trust or Trust())
+        backend = replace(backend, forwarding=self.settings.forwarding)
         return {
-            name: Destination(name, {"imap": Backend(hosts, 143, mode, trust or Trust())}, hide)
+            name: Destination(name, {"imap": replace(backend, hosts=hosts)}, hide)
             for name, hosts in (("east", self.settings.east_hosts), ("west", (WEST[0],)))
         }
 
-
-def _make_client_dialogue(route: Route, login: Login, origin: Origin) -> ClientDialogue:
-    return ImapClient(login, starttls=False, secure=True)
+    def _make_client_dialogue(self, route: Route, login: Login, origin: Origin) -> ClientDialogue:
+        self.origins.append(origin)
+        return ImapClient(login, starttls=False, secure=True)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IHandshakeListener
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from mailroute.net.tls import Certificate, ServerTLS, ServerTLSSettings
+from mailroute.net.server_tls import Certificate, ServerTLS, ServerTLSSettings
 from tests.integration.certificates import Authority, Issued
 from tests.support.local_reactor import Script
+
+ROUNDS = 4
+"""Flights of a handshake, and more."""
 
 
 class AnyTLS:
@@ -42,6 +46,16 @@ def server_tls(issued: Issued, **settings: Any) -> ServerTLS:
     """Our own side towards clients, with one certificate."""
     certificate = Certificate(str(issued.cert), str(issued.key))
     return ServerTLS(ServerTLSSettings((certificate,), **settings))
+
+
+def shake_hands(client: SSL.Connection, server: SSL.Connection) -> None:
+    """The handshake of two connections over memory; raises SSL.Error where it fails."""
+    for _ in range(ROUNDS):
+        for near, far in ((client, server), (server, client)):
+            with suppress(SSL.WantReadError):
+                near.do_handshake()
+            with suppress(SSL.WantReadError):
+                far.bio_write(near.bio_read(65536))
 
 
 @implementer(IHandshakeListener)
@@ -75,7 +89,7 @@ class SecureScript(Script):
 class Certificates:
     """An authority in a folder that lives as long as the test."""
 
-    def __init__(self, case: SynchronousTestCase) -> None:
+    def __init__(self, case: SynchronousTestCase | TestCase) -> None:
         self.folder = Path(tempfile.mkdtemp())
         case.addCleanup(rmtree, self.folder)
         self.authority = Authority(self.folder)

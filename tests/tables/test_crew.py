@@ -8,18 +8,47 @@ from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
 from mailroute.tables import crew
-from mailroute.tables.crew import Connection, Crew, Driver, Job
+from mailroute.tables.crew import Connection, Crew, Driver, Job, Threads
 
 LONG = 60.0
 """Seconds within which a thread does what it does at once."""
 
 
+class _Reactor(Clock):
+    """As much of a reactor as adbapi asks for; what threads want called is not."""
+
+    nameResolver = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.triggers: list[object] = []
+
+    def callWhenRunning(self, callable: Callable[[], object]) -> None:
+        """It never runs."""
+
+    def addSystemEventTrigger(self, *trigger: object) -> object:
+        """Keep it."""
+        self.triggers.append(trigger)
+        return trigger
+
+    def removeSystemEventTrigger(self, trigger: object) -> None:
+        """Drop it."""
+        self.triggers.remove(trigger)
+
+    def callFromThread(self, callable: Callable[..., object], *_: object) -> None:
+        """Nobody waits for it."""
+
+
 class _Database:
     """A DB-API module of its own: counts what is open."""
+
+    apilevel = "2.0"
+    threadsafety = 1
 
     def __init__(self, usable: Callable[[], bool] = lambda: True) -> None:
         self.opened = 0
@@ -60,7 +89,9 @@ class ConnectionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.usable = True
         self.database = _Database(lambda: self.usable)
-        self.connection = Connection(self.database.driver(), self.database.connect)
+        threads = Threads(self.database.driver(), 1, _Reactor())
+        threads.dbapi = self.database
+        self.connection = Connection(threads)
 
     def do(self, job: Job) -> Job:
         """Carry it out."""
@@ -136,10 +167,21 @@ class CrewTests(SynchronousTestCase):
         """A crew on a database of its own; it is dismissed at the end."""
         self.handed_over: SimpleQueue[list[Job]] = SimpleQueue()
         self.database = _Database()
-        self.crew = Crew(self.database.driver(patience), size, self.handed_over.put)
-        self.crew._connect = self.database.connect
-        self.addCleanup(self.crew.dismiss)
+        self.reactor = _Reactor()
+        driver = self.database.driver(patience)
+        self.crew = Crew(driver, size, self.reactor, self.handed_over.put)
+        self.crew._threads.dbapi = self.database
+        # Last of all: by then no thread hangs any more.
+        self._cleanups.insert(0, (self.leave, (), {}))
         return self.crew
+
+    def leave(self) -> None:
+        """Let every thread end."""
+        self.crew.dismiss()
+        while self.crew.threads:
+            self.handed_over.get(timeout=LONG)
+        if self.crew._threads.running:
+            self.crew.join()
 
     def handed(self) -> list[Job]:
         """What is handed over next."""
@@ -272,8 +314,12 @@ class CrewTests(SynchronousTestCase):
         self.assertEqual(self.database.closed, 2)
         self.assertFalse(self.crew.help_out())
 
-    def test_daemons(self) -> None:
-        """A thread does not keep the process from ending."""
+    def test_hung(self) -> None:
+        """A thread that hangs keeps neither the reactor nor the process from ending."""
         self.hire(1)
         self.stuck()
-        self.assertTrue(all(hand._thread.daemon for hand in self.crew._hands))
+        self.assertTrue(all(thread.daemon for thread in self.crew._threads.threadpool.threads))
+        self.assertEqual(len(self.reactor.triggers), 1)
+        self.crew.dismiss()
+        self.crew.join()
+        self.assertEqual(self.reactor.triggers, [])

@@ -21,6 +21,8 @@ class FakeWorker:
         self.ended: Deferred[str] = Deferred()
         self.told: list[str] = []
         self.lets_go = True
+        self.renewal = "cache dropped"
+        """What it says that it has done."""
         self.letting_go: Deferred[None] = Deferred()
 
     def get_ready(self) -> None:
@@ -46,9 +48,9 @@ class FakeWorker:
     def stop(self) -> None:
         self.told.append("stop")
 
-    def renew(self) -> Deferred[None]:
+    def renew(self) -> Deferred[str]:
         self.told.append("renew")
-        return succeed(None)
+        return succeed(self.renewal)
 
     def reopen(self, descriptor: int) -> None:
         self.told.append(f"reopen {descriptor}")

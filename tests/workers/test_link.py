@@ -29,6 +29,7 @@ class Workman:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.is_defective = False
         self.letting_go: Deferred[None] = Deferred()
 
     def serve(self) -> None:
@@ -47,9 +48,11 @@ class Workman:
     def stop(self) -> None:
         self.told.append("stop")
 
-    def renew(self) -> None:
+    def renew(self) -> str:
         self.told.append("renew")
-        raise RuntimeError("a defect")
+        if self.is_defective:
+            raise RuntimeError("a defect")
+        return "cache dropped"
 
     def reopen(self, descriptor: int) -> None:
         self.told.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -109,11 +112,22 @@ class LinkTests(SynchronousTestCase):
         self.pump()
         self.successResultOf(given)
 
+    def test_answer(self) -> None:
+        """What was done is told; an older version of the code may say nothing."""
+        given = self.supervisor.ask(Renew)
+        self.pump()
+        self.assertEqual(self.successResultOf(given), {"done": "cache dropped"})
+        self.patch(self.workman, "renew", lambda: None)
+        given = self.supervisor.ask(Renew)
+        self.pump()
+        self.assertFalse(self.successResultOf(given).get("done"))
+
     def test_defect(self) -> None:
         """A worker that fails to obey says so in its log; the supervisor goes on."""
-        given = self.supervisor.order(Renew)
+        self.workman.is_defective = True
+        given = self.supervisor.ask(Renew)
         self.pump()
-        self.successResultOf(given)
+        self.assertEqual(self.successResultOf(given), {})
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_lost(self) -> None:

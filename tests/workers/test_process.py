@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
@@ -146,6 +146,14 @@ class LauncherTests(LauncherCase):
         self.assertTrue(os.path.sameopenfile(given["lent"], self.sockets[0].fileno()))
         arrived.callback(None)
         self.assertEqual(open_descriptors(), before)
+
+    def test_renewed(self) -> None:
+        """What was done is passed on; no answer is no words."""
+        worker = self.launch()
+        answers: list[dict[str, Any]] = [{"done": "cache dropped"}, {"done": None}, {}]
+        self.patch(worker._link, "ask", lambda _: succeed(answers.pop(0)))
+        told = [self.successResultOf(worker.renew()) for _ in range(3)]
+        self.assertEqual(told, ["cache dropped", "", ""])
 
     def test_kill(self) -> None:
         """For one that does not end."""

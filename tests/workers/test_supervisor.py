@@ -142,9 +142,18 @@ class ChangeTests(SupervisorCase):
         self.assertEqual(self.told(new), [["serve"], ["serve"]])
 
     def test_nothing_new(self) -> None:
-        """The same configuration: the same workers read the mapping anew."""
+        """The same configuration: the same workers read the mapping anew, and say so."""
         self.supervisor.reload()
         self.assertEqual(self.told(self.staff), [["serve", "renew"]] * 2)
+        self.assertEqual(self.said("info")[-1], "reloaded: cache dropped")
+
+    def test_not_everything(self) -> None:
+        """Where one worker could not read what its neighbour could, both are told."""
+        self.first[1].renewal = "the old mapping stays"
+        self.supervisor.reload()
+        expected = ["cache dropped", "the old mapping stays"]
+        expected = [f"reloaded: {words} (1 of 2 workers)" for words in expected]
+        self.assertEqual(self.said("info")[-2:], expected)
 
     def test_upgrade(self) -> None:
         """New code: new workers, whatever the configuration."""

@@ -5,6 +5,7 @@ It knows no arguments and no files: who calls it opens the tables and gives the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -53,6 +54,16 @@ class Streams:
 
     out: Callable[[str], None]
     err: Callable[[str], None]
+    as_json: bool = False
+    """``-j``: every answer is a line ``{"key": "value"}``."""
+
+    def entry(self, key: str, value: str) -> None:
+        """Print a key and its value."""
+        self.out(_json(key, value) if self.as_json else f"{key}\t{value}")
+
+    def value(self, key: str, value: str) -> None:
+        """Print the value of the key that was asked for."""
+        self.out(_json(key, value) if self.as_json else value)
 
 
 async def query(key: str, maps: Maps, streams: Streams) -> int:
@@ -62,7 +73,7 @@ async def query(key: str, maps: Maps, streams: Streams) -> int:
         value = await maps.value(key)
         if value is None:
             return NOT_FOUND
-        streams.out(value)
+        streams.value(key, value)
         return FOUND
 
     return await _ended(answer(), maps, streams)
@@ -81,7 +92,7 @@ async def query_lines(lines: Iterable[str], maps: Maps, streams: Streams) -> int
             key = line.removesuffix("\n")
             value = await maps.value(key)
             if value is not None:
-                streams.out(f"{key}\t{value}")
+                streams.entry(key, value)
                 status = FOUND
         return status
 
@@ -96,10 +107,14 @@ async def sequence(maps: Maps, streams: Streams) -> int:
             return NOT_FOUND
         table = await maps.table(maps.names[0])
         for key, values in await table.list():
-            streams.out(f"{key}\t{values[0]}")
+            streams.entry(key, values[0])
         return FOUND
 
     return await _ended(answer(), maps, streams)
+
+
+def _json(key: str, value: str) -> str:
+    return json.dumps({key: value}, ensure_ascii=False)
 
 
 async def _ended(answer: Awaitable[int], maps: Maps, streams: Streams) -> int:

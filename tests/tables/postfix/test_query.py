@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from mailroute.errors import ConfigurationError
 from mailroute.tables.postfix.query import Maps, Streams, query, query_lines, sequence
 from mailroute.tables.string_table import Entry, StringTable
@@ -91,6 +93,18 @@ class QueryTests(AwaitingCase):
         self.assertEqual(self.result(sequence(self.maps("one"), self.streams)), 1)
         self.assertIn("postmap: fatal: a table of type small is read-only", self.err[0])
         self.assertEqual(self.result(sequence(self.maps(), self.streams)), 1)
+
+    def test_json(self) -> None:
+        """Every answer is an object of one key."""
+        streams = Streams(self.out.append, self.err.append, as_json=True)
+        maps = self.maps("one")
+        self.assertEqual(self.result(query("a", maps, streams)), 0)
+        self.assertEqual(self.result(query_lines(["a\n"], maps, streams)), 0)
+        self.assertEqual(self.result(sequence(self.maps("two"), streams)), 0)
+        wanted = [{"a": "1"}, {"a": "1"}, {"b": "2"}]
+        self.assertEqual([json.loads(line) for line in self.out][:3], wanted)
+        streams.entry('"\\', "ü\n")
+        self.assertEqual(self.out[-1], '{"\\"\\\\": "ü\\n"}')
 
     def test_life(self) -> None:
         """What was opened is started once and closed at the end."""

@@ -1,0 +1,285 @@
+"""``make lookups``: what one look-up costs the process that asks.
+
+The cost is the processor time, user and system, of this process with all its threads; a database
+server's own is not in it.  Every figure is taken in each round; shown are the median and the range.
+``held`` is how long the reactor did not get to run while a file was loaded, without what the kernel
+gave to other programs meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import epollreactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SkipTest
+
+from benchmarks.document import DOCUMENT, replace_between
+from benchmarks.figures import spread, told
+from benchmarks.machine import describe_machine
+from benchmarks.tables import limit, table, verdict
+from mailroute.tables.cached import CachedTable, CachePolicy
+from mailroute.tables.colon_file import ColonFileTable
+from mailroute.tables.contract import Key, Table
+from mailroute.tables.sql import make_sql_table
+from mailroute.tables.sql_table import SqlSettings
+from tests.integration.postgresql import PostgresServer
+
+ACCOUNTS = 100_000
+ENTRIES = 1_000_000
+_LOOKUPS = 8000
+_CACHED_LOOKUPS = 400_000
+_QUERY = "SELECT destination FROM routes WHERE identifier = $1"
+_CREATE = "CREATE TABLE routes (identifier VARCHAR(100) PRIMARY KEY, destination TEXT)"
+_TICK_SECONDS = 0.001
+
+BARS = {
+    "cached, us": 3.0,
+    "SQLite, 1 at a time, us": 100.0,
+    "SQLite, 64 at a time, us": 100.0,
+    "PostgreSQL, 1 at a time, us": 400.0,
+    "PostgreSQL, 64 at a time, us": 400.0,
+    "file of a million, s": 3.0,
+    "file of a million, held, ms": 50.0,
+    "file of a million, octets an entry": 200.0,
+}
+"""What each figure may be; a figure without a bar is for comparison."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The figures of all rounds, by their names."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def add(self, name: str, value: float) -> None:
+        """One figure of one round."""
+        self.values.setdefault(name, []).append(value)
+
+    def report(self) -> str:
+        """Everything as Markdown."""
+        rows = []
+        for name, values in self.values.items():
+            bar, found = BARS.get(name), spread(values)
+            rows.append([name, told(found), limit(bar), verdict(found, bar)])
+        lines = [f"- {name}: {value}" for name, value in describe_machine().items()]
+        lines += [f"- left out: {reason}" for reason in self.left_out]
+        return "\n".join([table(["", "median (range)", "bar", ""], rows), "", *lines])
+
+
+def account(number: int) -> str:
+    """The name of an account."""
+    return f"user{number % ACCOUNTS:06}@example.org"
+
+
+async def per_lookup(asked: Table, count: int, at_once: int) -> float:
+    """Microseconds of processor time for each of so many look-ups, each of another account."""
+    share = count // at_once
+
+    async def ask(first: int) -> None:
+        for number in range(first, first + share):
+            # An odd step: neighbours in time are none in the table.
+            if await asked.lookup(Key(account(number * 7919))) is None:
+                raise RuntimeError(f"{account(number * 7919)} is not there")
+
+    before = time.process_time()
+    await gatherResults(
+        [Deferred.fromCoroutine(ask(number * share)) for number in range(at_once)],
+        consumeErrors=True,
+    )
+    return (time.process_time() - before) / (share * at_once) * 1e6
+
+
+class Holding:
+    """Watches how long the reactor did not get to run, by ticks."""
+
+    def __init__(self, reactor: Any, now: Callable[[], float], others: Callable[[], float]) -> None:
+        """``others``: how long our threads have waited for a processor, in seconds."""
+        self._reactor = reactor
+        self._now = now
+        self._others = others
+        self._call: Any = None
+        self._last = (0.0, 0.0)
+        self.longest = 0.0
+        """Seconds."""
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        self._last = (self._now(), self._others())
+        self._call = self._reactor.callLater(_TICK_SECONDS, self._tick)
+
+    def end(self) -> float:
+        """Watch no more; return the longest time."""
+        self._note()
+        self._call.cancel()
+        return self.longest
+
+    def _tick(self) -> None:
+        self._note()
+        self._call = self._reactor.callLater(_TICK_SECONDS, self._tick)
+
+    def _note(self) -> None:
+        last, self._last = self._last, (self._now(), self._others())
+        gap = self._last[0] - last[0] - (self._last[1] - last[1])
+        self.longest = max(self.longest, gap - _TICK_SECONDS)
+
+
+def waited_for_processor() -> float:
+    """How many seconds the threads of this process were ready to run and did not."""
+    total = 0
+    for task in os.scandir("/proc/self/task"):
+        total += int(Path(task.path, "schedstat").read_text().split()[1])
+    return total / 1e9
+
+
+def resident_octets() -> int:
+    """The memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def measure_file(path: Path, reactor: Any, found: Found) -> None:
+    """A file of a million entries, read in a thread."""
+
+    def aside(job: Callable[[], Any]) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), job)
+
+    lines = ColonFileTable(str(path), reactor, cast(Any, aside))
+    gc.collect()
+    before, memory = time.process_time(), resident_octets()
+    holding = Holding(reactor, time.perf_counter, waited_for_processor)
+    holding.begin()
+    await lines.start()
+    held = holding.end()
+    found.add("file of a million, s", time.process_time() - before)
+    found.add("file of a million, held, ms", held * 1e3)
+    if len(found.values["file of a million, s"]) == 1:
+        # Later rounds use the memory that this one left.
+        grown = resident_octets() - memory
+        found.add("file of a million, octets an entry", grown / ENTRIES)
+    if await lines.get(account(1)) is None:
+        raise RuntimeError("the file was not read")
+    await lines.close()
+
+
+async def measure_cached(source: Table, reactor: Any, found: Found) -> None:
+    """Answers that are remembered."""
+    cached = CachedTable(source, reactor, CachePolicy())
+    keys = [Key(account(number)) for number in range(2000)]
+    for key in keys:
+        await cached.lookup(key)
+    before = time.process_time()
+    for _ in range(_CACHED_LOOKUPS // len(keys)):
+        for key in keys:
+            await cached.lookup(key)
+    found.add("cached, us", (time.process_time() - before) / _CACHED_LOOKUPS * 1e6)
+
+
+async def measure_database(name: str, url: str, reactor: Any, found: Found) -> None:
+    """Misses, one at a time and many."""
+    asked = make_sql_table(SqlSettings(url, _QUERY), reactor)
+    await asked.start()
+    try:
+        await per_lookup(asked, _LOOKUPS // 8, 64)
+        for at_once in (1, 64):
+            cost = await per_lookup(asked, _LOOKUPS, at_once)
+            found.add(f"{name}, {at_once} at a time, us", cost)
+        if name == "SQLite":
+            await measure_cached(asked, reactor, found)
+    finally:
+        await asked.close()
+
+
+def rows() -> Iterable[tuple[str, str]]:
+    """Accounts and where they are."""
+    return ((account(number), f"shard-{number % 97}") for number in range(ACCOUNTS))
+
+
+def make_ground(folder: Path) -> str:
+    """Write what SQLite and the file are asked for; return the URL of the database."""
+    with closing(sqlite3.connect(folder / "routes.db")) as database, database:
+        database.execute(_CREATE)
+        database.executemany("INSERT INTO routes VALUES (?, ?)", rows())
+    with (folder / "lines").open("w") as lines:
+        for number in range(ENTRIES):
+            lines.write(f"user{number:06}@example.org: shard-{number % 97}\n")
+    return f"sqlite://{folder}/routes.db"
+
+
+def start_postgres(found: Found) -> PostgresServer | None:
+    """A private server; None where there is none to be had."""
+    try:
+        server = PostgresServer()
+    except SkipTest as missing:
+        found.left_out.append(str(missing))
+        return None
+    server.start()
+    server.execute("CREATE DATABASE mailroute", database="postgres")
+    values = ", ".join(f"('{name}', '{where}')" for name, where in rows())
+    server.execute(_CREATE, f"INSERT INTO routes VALUES {values}", "ANALYZE")  # noqa: S608
+    return server
+
+
+async def measure(folder: Path, rounds: int, reactor: Any, found: Found) -> None:
+    """Everything, round by round."""
+    sqlite = make_ground(folder)
+    postgres = start_postgres(found)
+    try:
+        for number in range(1, rounds + 1):
+            say(f"round {number} of {rounds}")
+            # First: it is to grow in memory that nothing else has left.
+            await measure_file(folder / "lines", reactor, found)
+            await measure_database("SQLite", sqlite, reactor, found)
+            if postgres is not None:
+                await measure_database("PostgreSQL", postgres.url(), reactor, found)
+    finally:
+        if postgres is not None:
+            postgres.destroy()
+
+
+def say(words: str) -> None:
+    """A word on how it goes; the table alone goes to standard output."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command; its exit status is 0 if everything could be measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lookups", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="rounds (default 5)")
+    parser.add_argument("--write-docs", action="store_true", help="renew docs/performance.md")
+    given = parser.parse_args(arguments)
+    found = Found()
+    faults: list[Failure] = []
+    reactor = cast(Callable[[], Any], epollreactor.EPollReactor)()
+
+    def begin() -> None:
+        measuring = Deferred.fromCoroutine(measure(Path(folder), given.repeat, reactor, found))
+        measuring.addErrback(faults.append)
+        measuring.addBoth(lambda _: reactor.stop())
+
+    with tempfile.TemporaryDirectory(prefix="mailroute-lookups-") as folder:
+        reactor.callWhenRunning(begin)
+        reactor.run()
+    for fault in faults:
+        say(fault.getTraceback())
+    print(found.report())
+    if given.write_docs and not faults:
+        DOCUMENT.write_text(replace_between(DOCUMENT.read_text(), "lookups", found.report()))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
