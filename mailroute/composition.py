@@ -13,10 +13,7 @@ from mailroute.config import model
 from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
-from mailroute.fixed_route import FixedRoute
 from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
-from mailroute.net.header_peer import Headers, Proxies
-from mailroute.net.networks import Networks
 from mailroute.net.server_tls import Certificate, ServerTLS, ServerTLSSettings
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts
@@ -217,20 +214,6 @@ def make_surroundings(
     )
 
 
-def surroundings_for(
-    configuration: model.Configuration, listener: model.Listener, around: Surroundings
-) -> Surroundings:
-    """What the sessions of this listener share: those of mail transfer are all for one place."""
-    if listener.protocol not in PASS_THROUGH:
-        return around
-    name = configuration.routing.smtp_passthrough_destination or ""
-    destination = make_destinations(configuration).get(name)
-    if destination is None:
-        raise ConfigurationError([f"routing.smtp_passthrough_destination: there is no {name!r}"])
-    backend = destination.endpoints[listener.protocol]
-    return replace(around, routes=FixedRoute(destination.name, backend))
-
-
 def server_dialogue_maker(
     configuration: model.Configuration, listener: model.Listener
 ) -> Callable[[], ServerDialogue]:
@@ -257,13 +240,6 @@ def server_dialogue_maker(
     make = PROTOCOLS[listener.protocol].make_server(looks)
     secure = listener.tls == "implicit"
     return lambda: make(policy, secure, listener.max_auth_attempts)
-
-
-def make_proxies(listener: model.Listener) -> Proxies | None:
-    """Who is in front of this listener, if anybody may be."""
-    if not listener.proxy_trusted:
-        return None
-    return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
 
 
 def client_dialogue_maker(

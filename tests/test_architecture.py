@@ -54,6 +54,7 @@ ROOMS = {
             "configured",
             "service",
             "composition",
+            "listener_composition",
             "table_composition",
             "mapping_composition",
             "observers",

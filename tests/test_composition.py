@@ -6,7 +6,6 @@ from base64 import b64decode
 from dataclasses import replace
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -15,9 +14,8 @@ from mailroute import composition
 from mailroute.config.model import Configuration
 from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
-from mailroute.events import Accepted, Login
+from mailroute.events import Login
 from mailroute.net.connector import Limits
-from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
 from mailroute.route import (
     Announcement,
@@ -381,22 +379,6 @@ class DialogueTests(CompositionCase):
         self.assertTrue(greeting.endswith(b'OK "Hi"\r\n'))
 
 
-class ProxyTests(CompositionCase):
-    """Who is in front of a listener."""
-
-    def test_proxies(self) -> None:
-        """Without a network there is nobody, and a connection pays for nothing."""
-        (listener,) = self.configured().listeners
-        self.assertIsNone(composition.make_proxies(listener))
-        trusted = 'proxy_protocol = "required"\nproxy_trusted = ["192.0.2.0/24"]\n'
-        (listener,) = self.configured(listener=SECTIONS["listener"] + trusted).listeners
-        proxies = composition.make_proxies(listener)
-        assert proxies is not None
-        self.assertIs(proxies.headers, Headers.REQUIRED)
-        self.assertTrue(proxies.trusted.has(IPv4Address("TCP", "192.0.2.9", 1)))
-        self.assertFalse(proxies.trusted.has(IPv4Address("TCP", "198.51.100.9", 1)))
-
-
 class SurroundingTests(CompositionCase):
     """What every session shares."""
 
@@ -418,30 +400,3 @@ class SurroundingTests(CompositionCase):
         clock.advance(0.2)
         self.successResultOf(paused)
         self.assertEqual(around.auth_failure_delay_seconds, 1.5)
-
-    def test_pass_through(self) -> None:
-        """Sessions of mail transfer are all for one place; the others' routes are looked up."""
-        configuration = self.configured(
-            listener=SECTIONS["listener"]
-            + '[listener.mx]\nprotocol = "smtp"\nbind = ["127.0.0.1:25"]\ntls = "plain"\n',
-            destination=SECTIONS["destination"]
-            + '[destination.east.protocol.smtp]\nport = 2525\ntls = "plain"\n',
-            routing='[routing]\nsmtp_passthrough_destination = "east"\n',
-        )
-        clock = Clock()
-        connector = composition.make_connector(configuration, cast(Any, None), clock)
-        around = composition.make_surroundings(
-            configuration, self.router(), connector, Splicer(clock, 1.0), clock  # type: ignore[arg-type]
-        )
-        imap, smtp = configuration.listeners
-        self.assertIs(composition.surroundings_for(configuration, imap, around), around)
-        routes = composition.surroundings_for(configuration, smtp, around).routes
-        found = Deferred.fromCoroutine(cast(Any, routes.route(Identity(""), ORIGIN)))
-        route = self.successResultOf(found)
-        self.assertEqual((route.destination, route.backend.port), ("east", 2525))
-        dialogue = composition.server_dialogue_maker(configuration, smtp)()
-        (login,) = dialogue.start()
-        client = composition.client_dialogue_maker("proxy.example.org")(
-            route, cast(Login, login), replace(ORIGIN, protocol="smtp")
-        )
-        self.assertEqual(client.start(), [Accepted()])

@@ -67,11 +67,13 @@ WAYS = {"header": HEADER, "version1": VERSION_1, "xclient": XCLIENT}
 _TRANSFER = """
 [routing]
 smtp_passthrough_destination = "mx"
+address_destination = "mx"
 
 [destination.mx]
 host = "{host}"
 proxy_protocol = true
 tls_ca_file = "{ca_file}"
+protocol.imap = {{ port = 143, tls = "implicit" }}
 protocol.smtp = {{ port = {port}, tls = "plain" }}
 protocol.lmtp = {{ port = {port}, tls = "implicit" }}
 """
@@ -111,7 +113,11 @@ class Told:
         )
         settings = Settings(tuple(destinations), routes, further=FURTHER, extra=extra)
         self.proxy = started(replace(settings, listener=listener))
-        self.strict = started(settings)
+        self.strict = Proxy(settings)
+        atexit.register(self.strict.remove)
+        itself = f"{LOOPBACK}:{self.strict.ports['imap', 'plain']}"
+        self.strict.write_routes({**routes, "loop@example.org": itself})
+        self.strict.start()
 
     def _dovecot(self, way: str, mode: str) -> Destination:
         """Submission has no implicit TLS there, and is then left out."""
@@ -323,6 +329,14 @@ class XclientTests(IdentityCase):
         failed = self.proxy.wait_for("login-failed", user=account)
         self.assertEqual(failed["reason"], "destination-unknown")
         self.assertIn("loop", str(failed["detail"]))
+
+    def test_itself(self) -> None:
+        """A row that leads to mailroute's own listener is refused before a byte is sent."""
+        with Wire("imap", self.strict.ports["imap", "plain"]) as wire:
+            self.assertEqual(wire.log_in("loop@example.org", SECRET).code, "UNAVAILABLE")
+        failed = self.strict.wait_for("login-failed", user="loop@example.org")
+        self.assertIn("listener of ours", str(failed["detail"]))
+        self.assertEqual(len(self.strict.events("login-failed", user="loop@example.org")), 1)
 
     @property
     def strict(self) -> Proxy:
