@@ -14,14 +14,12 @@ from mailroute.destinations import LABEL, Destination, Destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
-from mailroute.net.header_peer import Headers, Proxies
-from mailroute.net.networks import Networks
 from mailroute.net.server_tls import Certificate, ServerTLS, ServerTLSSettings
 from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
-from mailroute.protocols import PROTOCOLS, Appearance, MakeServer
+from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance, MakeServer
 from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.external import External
@@ -242,6 +240,9 @@ def server_dialogue_maker(
 
     ``make_server`` replaces what follows from the configuration alone.
     """
+    if listener.protocol in PASS_THROUGH:
+        opaque = PASS_THROUGH[listener.protocol].make_server(Appearance(""))
+        return lambda: opaque(Policy((), starttls=False), True, 1)
     capabilities = configuration.capabilities[listener.protocol]
     wanted = [name.upper() for name in capabilities.sasl]
     policy = Policy(
@@ -258,13 +259,6 @@ def server_dialogue_maker(
     return lambda: make(policy, secure, listener.max_auth_attempts)
 
 
-def make_proxies(listener: model.Listener) -> Proxies | None:
-    """Who is in front of this listener, if anybody may be."""
-    if not listener.proxy_trusted:
-        return None
-    return Proxies(Headers(listener.proxy_protocol), Networks(listener.proxy_trusted))
-
-
 def client_dialogue_maker(
     hostname: str, proxy_ttl: int = 7
 ) -> Callable[[Route, Login, Origin], ClientDialogue]:
@@ -279,7 +273,7 @@ def client_dialogue_maker(
         is_as_said = (
             route.login_name is None and route.supplied is None and login.mechanism != External.name
         )
-        dialogue = PROTOCOLS[origin.protocol].make_client(
+        dialogue = SERVED[origin.protocol].make_client(
             login if is_as_said else substituted(login, route.login_name, route.supplied),
             backend.tls is TLSMode.STARTTLS,
             backend.tls is TLSMode.IMPLICIT or has_leave,

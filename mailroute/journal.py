@@ -77,24 +77,30 @@ class Journal:
 
     __slots__ = (
         "_began",
+        "_client",
         "_clock",
         "_destination",
         "_failures",
         "_is_verbose",
         "_log",
-        "_origin",
+        "_protocol",
+        "_server",
+        "_session_id",
         "_tls_version",
         "_user",
     )
 
     def __init__(self, origin: Origin, clock: Clock, log: Logger, is_verbose: bool = True) -> None:
         """``is_verbose``: whether anybody wants events of the debug level."""
-        self._origin = origin
+        # A node keeps many of these: no more than the words of the last line.
+        self._session_id = origin.session_id
+        self._protocol = origin.protocol
+        self._client = _address(origin.client_ip, origin.client_port)
+        self._server = _address(origin.server_ip, origin.server_port)
         self._is_verbose = is_verbose
         self._clock = clock
         self._log = log
         self._began = clock.seconds()
-        # A node keeps many of these: no more than the words of the last line.
         self._tls_version = "-"
         self._user = ""
         self._destination = ""
@@ -159,12 +165,11 @@ class Journal:
 
     def _start(self) -> dict[str, object]:
         """The pairs at the start of every line; the address comes before what a client chose."""
-        origin = self._origin
         return {
-            "id": origin.session_id,
-            "protocol": origin.protocol,
-            "client": _address(origin.client_ip, origin.client_port),
-            "server": _address(origin.server_ip, origin.server_port),
+            "id": self._session_id,
+            "protocol": self._protocol,
+            "client": self._client,
+            "server": self._server,
         }
 
     def _emit(self, level: Any, event: str, fields: dict[str, object]) -> None:

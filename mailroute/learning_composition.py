@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.logger import Logger
@@ -18,7 +18,7 @@ from mailroute.net.connector import Connector, Dial, Limits
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.patterns import is_pattern
-from mailroute.protocols import PROTOCOLS, MakeServer
+from mailroute.protocols import PROTOCOLS, MakeServer, Probing
 from mailroute.route import Origin, Route, TLSMode
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Backend, Connect
@@ -33,7 +33,6 @@ class Learning:
     def __init__(
         self, configuration: model.Configuration, connector: Connector, dial: Dial, clock: Clock
     ) -> None:
-        self._configuration = configuration
         self._connector = connector
         self._offers: dict[str, _LearntOffer] = {}
         for protocol, capabilities in configuration.capabilities.items():
@@ -52,11 +51,10 @@ class Learning:
         for offer in self._offers.values():
             offer.learner.stop()
 
-    def dialogue_maker(self, listener: model.Listener) -> Callable[[], ServerDialogue]:
-        """What makes the dialogue of each connection to this listener."""
-        offer = self._offers.get(listener.protocol)
-        make = None if offer is None else offer.make
-        return composition.server_dialogue_maker(self._configuration, listener, make)
+    def make_server(self, protocol: str) -> MakeServer | None:
+        """What makes the dialogues of this protocol, where its promises are learnt."""
+        offer = self._offers.get(protocol)
+        return None if offer is None else offer.make
 
     @property
     def connect(self) -> Connect:
@@ -86,6 +84,7 @@ class _LearntOffer:
         self, configuration: model.Configuration, protocol: str, prober: Connector, clock: Clock
     ) -> None:
         self._protocol = PROTOCOLS[protocol]
+        self._probing = _probing(protocol)
         self._prober = prober
         self._looks = composition.appearance(configuration, protocol)
         self._make: MakeServer = self._protocol.make_server(self._looks)
@@ -103,12 +102,9 @@ class _LearntOffer:
         """See MakeServer."""
         return self._make(policy, secure, attempts)
 
-    def _own(self) -> tuple[str, ...]:
-        default = self._protocol.probing.default
-        return default if self._looks.keywords is None else self._looks.keywords
-
-    def _kept(self, learnt: object) -> tuple[str, ...]:
-        return self._protocol.probing.kept(self._own(), learnt)  # type: ignore[arg-type]
+    def _kept(self, learnt: Sequence[frozenset[str]]) -> tuple[str, ...]:
+        own = self._looks.keywords
+        return self._probing.kept(self._probing.default if own is None else own, learnt)
 
     def _learnt(self, kept: tuple[str, ...]) -> None:
         self._make = self._protocol.make_server(replace(self._looks, keywords=kept))
@@ -132,11 +128,18 @@ def _prober(
     hostname = configuration.server.hostname
 
     def make(route: Route, login: Login, origin: Origin) -> ClientDialogue:
-        probing = PROTOCOLS[origin.protocol].probing
+        upgrades = route.backend.tls is TLSMode.STARTTLS
         # Nothing secret is said, so nothing has to be secure.
-        return probing.make(login, route.backend.tls is TLSMode.STARTTLS, True, hostname)
+        return _probing(origin.protocol).make(login, upgrades, True, hostname)
 
     limits = Limits(configuration.server.backend_timeout_seconds, 0)
     prober = Connector(clock, dial, make, limits)
     prober.contexts = connector.contexts
     return prober
+
+
+def _probing(protocol: str) -> Probing:
+    probing = PROTOCOLS[protocol].probing
+    if probing is None:
+        raise RuntimeError(f"{protocol} is not ours to promise anything in")
+    return probing

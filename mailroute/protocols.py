@@ -20,6 +20,7 @@ from mailroute.managesieve.probe import ManageSieveProbe
 from mailroute.managesieve.server import Greeting as ManageSieveGreeting
 from mailroute.managesieve.server import ManageSieveServer
 from mailroute.offer import Policy
+from mailroute.opaque import OpaqueClient, OpaqueServer
 from mailroute.pop3 import probe as pop3_probe
 from mailroute.pop3 import replies as pop3_replies
 from mailroute.pop3.client import Pop3Client
@@ -72,8 +73,8 @@ class MailProtocol:
     """From the login, whether to use STARTTLS, whether it may leave now, and our host name."""
     full: bytes
     """What a client hears when there is no room for it."""
-    probing: Probing
-    """How to find out what a backend offers."""
+    probing: Probing | None = None
+    """How to find out what a backend offers, where that is anything of ours."""
 
 
 def _imap_server(looks: Appearance) -> MakeServer:
@@ -168,3 +169,19 @@ PROTOCOLS: dict[str, MailProtocol] = {
         ),
     )
 }
+
+
+def _passed_through(name: str) -> MailProtocol:
+    refusal = smtp_replies.NO_BACKEND
+    return MailProtocol(
+        name,
+        lambda looks: lambda policy, secure, attempts: OpaqueServer(refusal),
+        lambda login, starttls, secure, hostname: OpaqueClient(login, starttls, secure),
+        smtp_replies.FULL,
+    )
+
+
+PASS_THROUGH = {name: _passed_through(name) for name in ("smtp", "lmtp")}
+"""Those that we do not speak."""
+SERVED = {**PROTOCOLS, **PASS_THROUGH}
+"""All that a listener may be of."""

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mailroute import composition, privileges
+from mailroute import composition, listener_composition, privileges
 from mailroute.config import model
 from mailroute.errors import CannotListen, ConfigurationError, Failure
 from mailroute.learning_composition import Learning
@@ -27,12 +27,10 @@ from mailroute.net import sockets
 from mailroute.net.acceptor import Acceptor
 from mailroute.net.dialer import Dialer
 from mailroute.net.joint import FLUSH_SECONDS
-from mailroute.net.listener import Listener, Room, Terms
+from mailroute.net.listener import Listener, Room
 from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.net.ticks import CoarseClock
-from mailroute.protocols import PROTOCOLS
-from mailroute.route import TLSMode
 from mailroute.signals import end_once, handle_signal
 from mailroute.tables.exchangeable import ExchangeableTable
 from mailroute.tables.file import FileTable
@@ -61,7 +59,8 @@ class MailrouteService(Service):
         self._tls = composition.make_server_tls(configuration)
         self._clock = CoarseClock(reactor)
         self._poller = Poller(reactor)
-        dialer = Dialer(reactor, self._clock, self._poller)
+        own = listener_composition.own_places(configuration, self._clock)
+        dialer = Dialer(reactor, self._clock, self._poller, own)
         self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
         self._learning = Learning(configuration, self._connector, dialer.dial, self._clock)
         self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
@@ -143,9 +142,15 @@ class MailrouteService(Service):
         self._learning.start()
         for listener in self._configuration.listeners:
             room = self._rooms.get(listener.name, self._room)
-            self._listeners[listener.name] = Listener(
-                self._terms(listener), around, self._clock, room, self._log
+            mine = listener_composition.surroundings_for(self._configuration, listener, around)
+            terms = listener_composition.make_terms(
+                self._configuration,
+                listener,
+                self._tls,
+                self._learning.make_server(listener.protocol),
             )
+            made = Listener(terms, mine, self._clock, room, self._log)
+            self._listeners[listener.name] = made
         self._acceptors = [self._acceptor(bound, each.name) for each, bound in self._bound]
         self._bound = []
 
@@ -230,19 +235,6 @@ class MailrouteService(Service):
 
     def _acceptor(self, bound: socket.socket, name: str) -> Acceptor:
         return Acceptor(self._poller, self._reactor, bound, self._listeners[name])
-
-    def _terms(self, listener: model.Listener) -> Terms:
-        return Terms(
-            protocol=listener.protocol,
-            tls_mode=TLSMode(listener.tls),
-            tls=self._tls and self._tls.side(listener.protocol, listener.client_ca),
-            make_dialogue=self._learning.dialogue_maker(listener),
-            full=PROTOCOLS[listener.protocol].full,
-            max_connections=listener.max_connections,
-            preauth_seconds=listener.preauth_timeout_seconds,
-            is_verbose=self._configuration.server.log_level == "debug",
-            proxies=composition.make_proxies(listener),
-        )
 
     async def _start_table(self) -> None:
         try:

@@ -29,7 +29,9 @@ ROOMS = {
     "client_dialogue": Room(2, _SPEECH | {"sasl", "dialogue", "route"}),
     "xclient": Room(1, VALUES),
     **dict.fromkeys(PROTOCOLS, Room(3, VALUES | DIALOGUES | {"wire", "sasl", "offer", "xclient"})),
-    "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer"}),
+    # Protocols that are passed through unread.
+    "opaque": Room(3, VALUES | DIALOGUES | {"offer"}),
+    "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer", "opaque"}),
     "tables": Room(5, frozenset({"errors", "route"})),
     "destinations": Room(1, frozenset({"patterns", "route"})),
     "routing": Room(
@@ -37,6 +39,7 @@ ROOMS = {
         frozenset({"errors", "credentials", "route", "destinations", "tables.contract"}),
         WAITING,
     ),
+    "fixed_route": Room(5, VALUES),
     "journal": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "learning": Room(5, frozenset({"errors"}), WAITING),
     "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
@@ -52,6 +55,7 @@ ROOMS = {
             "configured",
             "service",
             "composition",
+            "listener_composition",
             "table_composition",
             "mapping_composition",
             "learning_composition",

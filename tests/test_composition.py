@@ -6,7 +6,6 @@ from base64 import b64decode
 from dataclasses import replace
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -17,7 +16,6 @@ from mailroute.credentials import Credentials, Identity
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Limits
-from mailroute.net.header_peer import Headers
 from mailroute.net.splice import Splicer
 from mailroute.route import (
     Announcement,
@@ -379,22 +377,6 @@ class DialogueTests(CompositionCase):
         self.assertIn(b'"IMPLEMENTATION" "Ours 1"\r\n', greeting)
         self.assertIn(b'"SIEVE" "fileinto x"\r\n', greeting)
         self.assertTrue(greeting.endswith(b'OK "Hi"\r\n'))
-
-
-class ProxyTests(CompositionCase):
-    """Who is in front of a listener."""
-
-    def test_proxies(self) -> None:
-        """Without a network there is nobody, and a connection pays for nothing."""
-        (listener,) = self.configured().listeners
-        self.assertIsNone(composition.make_proxies(listener))
-        trusted = 'proxy_protocol = "required"\nproxy_trusted = ["192.0.2.0/24"]\n'
-        (listener,) = self.configured(listener=SECTIONS["listener"] + trusted).listeners
-        proxies = composition.make_proxies(listener)
-        assert proxies is not None
-        self.assertIs(proxies.headers, Headers.REQUIRED)
-        self.assertTrue(proxies.trusted.has(IPv4Address("TCP", "192.0.2.9", 1)))
-        self.assertFalse(proxies.trusted.has(IPv4Address("TCP", "198.51.100.9", 1)))
 
 
 class SurroundingTests(CompositionCase):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -14,6 +13,7 @@ from mailroute.events import Accepted, Login, Rejected
 from mailroute.learning import RETRY_SECONDS
 from mailroute.learning_composition import Learning
 from mailroute.net.tls import BackendContexts
+from mailroute.offer import Policy
 from mailroute.route import Backend, Origin, Route, TLSMode
 from tests.config.reading import SECTIONS, ConfigurationCase
 from tests.support.dialogues import written
@@ -75,16 +75,17 @@ class LearningTests(ConfigurationCase):
         configuration = self.read_sections(
             destination=SECTIONS["destination"] + WEST + PATTERN, capabilities=capabilities
         )
-        self.listener = configuration.listeners[0]
         learning = Learning(
             configuration, cast(Any, self), cast(Any, self.dial), cast(Any, self.clock)
         )
         self.addCleanup(learning.stop)
         return learning
 
-    def greeting(self, make: Callable[[], Any]) -> bytes:
+    def greeting(self, learning: Learning) -> bytes:
         """What a client is told."""
-        return written(make().start())
+        make = learning.make_server("imap")
+        assert make is not None
+        return written(make(Policy((), starttls=True), False, 3).start())
 
     def test_switched_off(self) -> None:
         """Nobody is asked, and a session's way to its backend is the connector itself."""
@@ -92,19 +93,18 @@ class LearningTests(ConfigurationCase):
         learning.start()
         self.assertEqual((self.peers, self.clock.getDelayedCalls()), ([], []))
         self.assertEqual(learning.connect, self.connect)
-        self.assertIn(b"LITERAL- ID", self.greeting(learning.dialogue_maker(self.listener)))
+        self.assertIsNone(learning.make_server("imap"))
 
     def test_learnt(self) -> None:
         """From then on new clients are promised what all destinations have."""
         learning = self.learning()
-        make = learning.dialogue_maker(self.listener)
-        self.assertIn(b"SASL-IR LITERAL- ID STARTTLS", self.greeting(make))
+        self.assertIn(b"SASL-IR LITERAL- ID STARTTLS", self.greeting(learning))
         learning.start()
-        self.assertIn(b"[CAPABILITY IMAP4rev1 SASL-IR ID STARTTLS LOGIN", self.greeting(make))
+        self.assertIn(b"[CAPABILITY IMAP4rev1 SASL-IR ID STARTTLS LOGIN", self.greeting(learning))
         self.assertEqual([peer.left for peer in self.peers], [True, True])
         self.says["west.example.org"] = Accepted((b"LITERAL-",))
         self.clock.advance(600)
-        self.assertIn(b"[CAPABILITY IMAP4rev1 SASL-IR LITERAL- STARTTLS", self.greeting(make))
+        self.assertIn(b"[CAPABILITY IMAP4rev1 SASL-IR LITERAL- STARTTLS", self.greeting(learning))
 
     def test_refused(self) -> None:
         """A destination that says no has said nothing."""
@@ -112,8 +112,7 @@ class LearningTests(ConfigurationCase):
         self.says["west.example.org"] = cast(Any, down)
         learning = self.learning()
         learning.start()
-        greeting = self.greeting(learning.dialogue_maker(self.listener))
-        self.assertIn(b"SASL-IR LITERAL- ID STARTTLS", greeting)
+        self.assertIn(b"SASL-IR LITERAL- ID STARTTLS", self.greeting(learning))
 
     def outcome(self, learning: Learning, answer: object) -> int:
         """How many questions follow soon on a login that ends so."""

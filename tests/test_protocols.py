@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailroute.config.listeners import PASS_THROUGH as CONFIGURED_PASS_THROUGH
 from mailroute.config.listeners import PROTOCOLS as CONFIGURED
 from mailroute.errors import Failure, FailureKind
-from mailroute.events import Close, Event, Rejected
+from mailroute.events import Accepted, Close, Event, Login, Rejected
 from mailroute.offer import Policy
-from mailroute.protocols import PROTOCOLS, Appearance, MakeServer
+from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance, MakeServer
 from mailroute.sasl.registry import MECHANISMS
 from tests.support.dialogues import written
 from tests.support.pairs import Pair, password
@@ -26,6 +27,19 @@ class ListTests(SynchronousTestCase):
         self.assertEqual(set(PROTOCOLS), set(CONFIGURED))
         for name, protocol in PROTOCOLS.items():
             self.assertEqual(protocol.name, name)
+
+    def test_passed_through(self) -> None:
+        """What is not spoken is passed through; both together can be served."""
+        self.assertEqual(set(PASS_THROUGH), CONFIGURED_PASS_THROUGH)
+        self.assertEqual(SERVED, {**PROTOCOLS, **PASS_THROUGH})
+        for name, protocol in PASS_THROUGH.items():
+            server = protocol.make_server(PLAIN_LOOKS)(POLICY, False, 3)
+            (login,) = server.start()
+            assert isinstance(login, Login)
+            client = protocol.make_client(login, False, False, "proxy.example.org")
+            self.assertEqual(protocol.name, name)
+            self.assertEqual(client.start(), [Accepted()])
+            self.assertTrue(protocol.full.startswith(b"421 "))
 
     def test_servers(self) -> None:
         """A fresh server dialogue a connection, that greets and obeys its policy."""

@@ -15,6 +15,7 @@
 #define REPLY_ROOM 16384
 #define LITERAL_LIMIT 1024
 #define CAPABILITIES "IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN"
+#define LOGGED_IN "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE"
 
 struct connection {
     int fd;
@@ -134,7 +135,8 @@ static const char *who(const struct connection *it) {
 #define WORDS 5
 
 static void imap_verdict(const struct connection *it, int good) {
-    if (good) say("%s OK logged in\r\n", it->tag);
+    /* As Dovecot does: a client need not ask what it may do now. */
+    if (good) say("%s OK [CAPABILITY " LOGGED_IN "] logged in\r\n", it->tag);
     else say("%s NO [AUTHENTICATIONFAILED] wrong name or password\r\n", it->tag);
 }
 

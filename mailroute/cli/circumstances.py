@@ -72,7 +72,7 @@ _PROTOCOL = click.option(
     "--protocol",
     metavar="PROTOCOL",
     shell_complete=_complete,
-    help="imap, pop3, submission; without it imap if it is served.",
+    help="imap, pop3, submission, managesieve; without it imap if it is served.",
 )
 _OTHERS = (
     click.option("--client-ip", default="", metavar="ADDRESS", help="For queries that use it."),

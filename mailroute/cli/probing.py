@@ -166,8 +166,14 @@ def _submission(replies: Sequence[bytes]) -> list[bytes]:
     return [line[4:] for line in replies if line.startswith(b"250")][1:]
 
 
+def _managesieve(replies: Sequence[bytes]) -> list[bytes]:
+    """The names and values of the list, without their quotes (RFC 5804 section 1.7)."""
+    return [line.replace(b'"', b"") for line in replies if line.startswith(b'"')]
+
+
 _READERS: dict[str, Callable[[Sequence[bytes]], list[bytes]]] = {
     "imap": _imap,
     "pop3": _pop3,
     "submission": _submission,
+    "managesieve": _managesieve,
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Set
 
 from mailroute.config.destinations import declared_for
 from mailroute.config.document import Document
+from mailroute.config.listeners import PASS_THROUGH
 from mailroute.config.model import (
     Bind,
     Capabilities,
@@ -14,6 +15,7 @@ from mailroute.config.model import (
     LookupSettings,
     Routing,
 )
+from mailroute.config.passthrough import check_pass_through
 from mailroute.config.tables import unknown_table
 
 
@@ -144,12 +146,15 @@ def check_protocols(
     routing: Routing | None,
     document: Document,
 ) -> None:
-    """Name the listeners whose logins would find no backend of their protocol."""
+    """Name the listeners whose clients would find no backend of their protocol."""
+    check_pass_through(listeners, destinations, routing, document)
     default = routing.default_destination if routing is not None else None
     home_name = declared_for(default or "", destinations)
     for listener in listeners:
         place = ("listener", listener.name, "protocol")
         protocol = listener.protocol
+        if protocol in PASS_THROUGH:
+            continue
         if not any(protocol in d.endpoints for d in destinations.values()):
             document.warn(place, f"no destination serves {protocol}: every login will fail")
         elif (home := destinations.get(home_name or "")) and protocol not in home.endpoints:

@@ -8,11 +8,10 @@ from typing import Any
 
 from mailroute.config import values
 from mailroute.config.document import Document, Surroundings
-from mailroute.config.listeners import PROTOCOLS, PROTOCOLS_LATER, TLS_MODES
+from mailroute.config.listeners import PASS_THROUGH, PROTOCOLS, TLS_MODES
 from mailroute.config.model import Destination, Endpoint
 from mailroute.config.positions import KeyPath
 from mailroute.config.schema import (
-    NOT_YET,
     REQUIRED,
     Key,
     Parser,
@@ -214,10 +213,8 @@ def _read_endpoints(raw: object, path: KeyPath, document: Document) -> dict[str,
         place = (*path, protocol)
         if protocol == "http":
             document.ignore_as_http(place)
-        elif protocol in PROTOCOLS_LATER:
-            document.complain(place, NOT_YET)
-        elif protocol not in PROTOCOLS:
-            complain_unknown(place, list(PROTOCOLS), document)
+        elif protocol not in (*PROTOCOLS, *PASS_THROUGH):
+            complain_unknown(place, [*PROTOCOLS, *PASS_THROUGH], document)
         elif (settings := ENDPOINT_SECTION.read(table, place, document)) is not None:
             endpoints[protocol] = Endpoint(**settings)
     return endpoints
@@ -269,7 +266,7 @@ def _check_tls(destination: Destination, path: KeyPath, document: Document) -> N
         )
         return
     for protocol, endpoint in destination.endpoints.items():
-        if endpoint.tls == "plain":
+        if endpoint.tls == "plain" and protocol in PROTOCOLS:
             document.warn(
                 (*path, "protocol", protocol, "tls"),
                 "no password is sent without TLS, so no login will succeed here; "

@@ -8,7 +8,8 @@ from mailroute.config.model import Listener
 from mailroute.config.schema import REQUIRED, Key, Section, named_tables
 
 PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
-PROTOCOLS_LATER = ("smtp", "lmtp")
+PASS_THROUGH = frozenset({"smtp", "lmtp"})
+"""Protocols whose streams are passed to ``routing.smtp_passthrough_destination`` unread."""
 TLS_MODES = ("implicit", "starttls", "plain")
 
 SECTION = Section(
@@ -17,9 +18,9 @@ SECTION = Section(
     (
         Key(
             "protocol",
-            values.choice(*PROTOCOLS, later=PROTOCOLS_LATER),
+            values.choice(*PROTOCOLS, *sorted(PASS_THROUGH)),
             REQUIRED,
-            "imap, pop3, submission or managesieve.",
+            "imap, pop3, submission or managesieve; smtp or lmtp to pass through.",
         ),
         Key(
             "bind",

@@ -127,6 +127,7 @@ class Routing:
     """tempfail, default"""
     extension_delimiter: str
     address_destination: str | None = None
+    smtp_passthrough_destination: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,7 @@ SECTION = Section(
             "smtp_passthrough_destination",
             values.text,
             None,
-            "Destination of smtp and lmtp listeners.",
-            built=False,
+            "Destination to which smtp and lmtp listeners pass everything through.",
         ),
         Key(
             "address_destination",

@@ -83,10 +83,10 @@ class ManageSieveClient(ClientDialogue):
                 self._replied(syntax.reply(line))
             elif self._state in _LISTING:
                 self._listed(line)
-            elif self._state is State.STARTTLS:
-                self._misbehaved("a string instead of the answer to STARTTLS")
-            else:
+            elif self._state is State.SASL_EXCHANGE:
                 self._challenged(syntax.only_string(line))
+            else:
+                self._misbehaved(f"a challenge {self._waiting_for()}")
         except BadSyntax as bad:
             said = self._quote(line.raw)
             self._misbehaved(f"unexpected reply {said} {self._waiting_for()}: {bad}")
@@ -218,7 +218,6 @@ class ManageSieveClient(ClientDialogue):
 
     def _forget(self) -> None:
         """The backend says its capabilities anew, unasked."""
-        self._framing.forget()
         self._capabilities = {}
         self._list_octets = 0
         self._state = State.CAPABILITIES_AFTER_TLS

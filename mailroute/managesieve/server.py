@@ -210,7 +210,6 @@ class ManageSieveServer(ServerDialogue):
 
     def _forget(self) -> None:
         """Section 2.2: behind the handshake the capabilities are said anew, unasked."""
-        self._framing.forget()
         self._exchange = None
         self._capabilities(b"TLS negotiation successful.")
 

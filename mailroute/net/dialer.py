@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IResolutionReceiver
 from zope.interface import implementer
 
 from mailroute.errors import Failure, FailureKind
+from mailroute.net.own_places import OwnPlaces
 from mailroute.net.poller import Poller
 from mailroute.net.stream import Stream
 from mailroute.net.tls import is_address
@@ -30,11 +31,15 @@ PATIENCE_SECONDS = 2.0
 class Dialer:
     """Makes TCP connections."""
 
-    def __init__(self, reactor: Any, clock: Clock, poller: Poller) -> None:
-        """``reactor`` resolves names; ``clock`` may be a coarse one."""
+    def __init__(
+        self, reactor: Any, clock: Clock, poller: Poller, own: OwnPlaces | None = None
+    ) -> None:
+        """``reactor`` resolves names; ``clock`` may be a coarse one; ``own``: where not to go."""
         self._reactor = reactor
         self._clock = clock
         self._poller = poller
+        self._own = own
+        self._own_ports = own.ports if own is not None else frozenset()
 
     async def dial(self, host: str, port: int, make: Callable[[], P], seconds: float) -> P:
         """Connect, then make the protocol; raises Failure (BACKEND_UNREACHABLE) in time."""
@@ -64,6 +69,9 @@ class Dialer:
         return protocol
 
     async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
+        if port in self._own_ports and self._own is not None and self._own.have(address, port):
+            reason = f"{_shown(address, port)}: this is a listener of ours: it would be a loop"
+            raise Failure(FailureKind.DESTINATION_UNKNOWN, reason)
         attempt = Attempt(self._poller, address, port)
         if attempt.waiting is not None:
             attempt.bound(self._clock, max(seconds, 0))
@@ -102,7 +110,7 @@ class Attempt:
         """
         self._poller = poller
         is_v6 = ":" in address
-        self.where = f"[{address}]:{port}" if is_v6 else f"{address}:{port}"
+        self.where = _shown(address, port)
         self.waiting: Deferred[None] | None = None
         self._timer: DelayedCall | None = None
         self._is_watched = False
@@ -176,6 +184,10 @@ class Attempt:
 
     def _failure(self, code: int) -> Failure:
         return Failure(FailureKind.BACKEND_UNREACHABLE, f"{self.where}: {os.strerror(code)}")
+
+
+def _shown(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _new_socket(is_v6: bool) -> socket.socket:

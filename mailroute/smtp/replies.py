@@ -70,6 +70,7 @@ GOODBYES: dict[str, tuple[bytes, bytes]] = {
     ),
 }
 
+NO_BACKEND = b"421 Service not available, try again later\r\n"
 FULL = b"421 Too many connections, try again later\r\n"
 
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import pymysql
@@ -89,15 +90,13 @@ class MysqlTable(SqlTable):
             )
 
     def _check(self) -> str | None:
-        limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
         try:
-            connection = pymysql.connect(**(self._arguments | limits))
+            connection = connect_to_check(self._arguments)
         except (pymysql.MySQLError, OSError) as error:
             return unreachable(error)
         try:
             self._opened(connection)
-            with connection.cursor() as cursor:
-                cursor.execute("PREPARE mailroute_check FROM %s", (self.statement.prepared,))
+            prepare(connection, self.statement.prepared)
         except pymysql.MySQLError as error:
             if not refuses(error):
                 return unreachable(error)
@@ -105,6 +104,18 @@ class MysqlTable(SqlTable):
         finally:
             connection.close()
         return None
+
+
+def connect_to_check(arguments: Mapping[str, Any]) -> Any:
+    """Connect, blocking, for a short time.  Raises pymysql.MySQLError and OSError."""
+    limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
+    return pymysql.connect(**(dict(arguments) | limits))
+
+
+def prepare(connection: Any, prepared: str) -> None:
+    """Have the server read a statement.  Raises pymysql.MySQLError if it objects."""
+    with connection.cursor() as cursor:
+        cursor.execute("PREPARE mailroute_check FROM %s", (prepared,))
 
 
 def refuses(error: pymysql.MySQLError) -> bool:

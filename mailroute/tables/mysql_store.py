@@ -12,7 +12,14 @@ from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.blocking import BlockingPool
 from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
-from mailroute.tables.mysql import connection_arguments, has_ansi_quotes, refuses, usable
+from mailroute.tables.mysql import (
+    connect_to_check,
+    connection_arguments,
+    has_ansi_quotes,
+    prepare,
+    refuses,
+    usable,
+)
 from mailroute.tables.sql_lexer import Dialect
 from mailroute.tables.sql_store import (
     Answer,
@@ -23,7 +30,7 @@ from mailroute.tables.sql_store import (
     refused,
     within,
 )
-from mailroute.tables.sql_table import CHECK_SECONDS, one_line
+from mailroute.tables.sql_table import one_line
 from mailroute.tables.sql_url import MysqlTarget
 
 ANSI_QUOTES = (
@@ -70,10 +77,9 @@ class MysqlStore(SqlStore):
 
     def check(self, statements: Statements, first: Statements) -> str | None:
         """Try everything.  Raises ConfigurationError."""
-        limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
         place = ""
         try:
-            connection = pymysql.connect(**(self._arguments | limits))
+            connection = connect_to_check(self._arguments)
         except (pymysql.MySQLError, OSError) as error:
             return one_line(error)
         try:
@@ -82,11 +88,11 @@ class MysqlStore(SqlStore):
                 for where, statement in first.items():
                     place = where
                     cursor.execute(statement.sql)
-                for where, statement in statements.items():
-                    place = where
-                    if ansi and statement.depends_on_ansi_quotes:
-                        raise ConfigurationError([f"{place}: {ANSI_QUOTES}"])
-                    cursor.execute("PREPARE mailroute_check FROM %s", (statement.prepared,))
+            for where, statement in statements.items():
+                place = where
+                if ansi and statement.depends_on_ansi_quotes:
+                    raise ConfigurationError([f"{place}: {ANSI_QUOTES}"])
+                prepare(connection, statement.prepared)
         except pymysql.MySQLError as error:
             if refuses(error):
                 raise refused(place, error) from None

@@ -54,6 +54,11 @@ class CapabilityTests(SynchronousTestCase):
         replies = [b"220 x ESMTP", b"250-x", b"250-AUTH PLAIN LOGIN", b"250 8BITMIME"]
         self.assertEqual(capabilities("submission", replies), ["AUTH PLAIN LOGIN", "8BITMIME"])
 
+    def test_managesieve(self) -> None:
+        """Names and values, without the quotes and the last word."""
+        replies = [b'"SASL" "PLAIN LOGIN"', b'"STARTTLS"', b'OK "ready"']
+        self.assertEqual(capabilities("managesieve", replies), ["SASL PLAIN LOGIN", "STARTTLS"])
+
     def test_other(self) -> None:
         """Whatever was said, where nobody knows how to read it."""
         self.assertEqual(capabilities("gopher", [b"a", b"\xff"]), ["a", "\\xff"])

@@ -117,13 +117,8 @@ class DestinationTests(ConfigurationCase):
         )
 
     def test_protocols(self) -> None:
-        """HTTP is ignored, protocols to come are refused, others are unknown."""
+        """HTTP is ignored, others are unknown."""
         place = "destination.east.protocol"
-        self.complains(
-            f"{place}.lmtp",
-            "not supported yet",
-            destination=f"{EAST}[{place}.lmtp]\n",
-        )
         self.complains(
             f"{place}.imaps", f"did you mean {place}.imap?", destination=f"{EAST}[{place}.imaps]\n"
         )

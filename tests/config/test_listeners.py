@@ -64,15 +64,6 @@ class ListenerTests(ConfigurationCase):
         self.assertEqual(len(found.warnings), 1)
         self.assertTrue(found.warnings[0].endswith("HTTP only: ignored: listener.web"))
 
-    def test_later(self) -> None:
-        """Protocols and keys that are to come are named so."""
-        for protocol in ("smtp", "lmtp"):
-            self.complains(
-                "listener.imap.protocol",
-                "not supported yet",
-                listener=IMAP.replace('"imap"', f'"{protocol}"'),
-            )
-
     def test_proxies(self) -> None:
         """Networks in their canonical form; an address is a network of its own."""
         trusted = 'proxy_trusted = ["192.0.2.0/24", "2001:DB8::/32", "198.51.100.7"]\n'

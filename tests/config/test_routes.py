@@ -46,7 +46,6 @@ class RoutingTests(ConfigurationCase):
             ('not_found = "assign"', "not supported yet"),
             ('not_found = "drop"', "default, reject, tempfail"),
             ('undeclared = "reject"', "tempfail, default"),
-            ('smtp_passthrough_destination = "east"', "not supported yet"),
             ('address_destination = "west"', "there is no destination 'west'; declared: east"),
         ):
             self.complains(

@@ -111,8 +111,8 @@ class Daemon:
         """Run it and wait until everybody serves.  Raises RuntimeError or TimeoutError."""
         self.run(options)
         self.await_port(port)
-        chosen = tomllib.loads(self.configuration.read_text())["server"]
-        count, level = chosen["workers"], chosen.get("log_level", "info")
+        chosen = tomllib.loads(self.configuration.read_text()).get("server", {})
+        count, level = chosen.get("workers", 0), chosen.get("log_level", "info")
         # Their sockets listen before they do; that they serve is told at the level info.
         if count < 2 or level not in ("debug", "info"):
             return

@@ -57,6 +57,8 @@ class Settings:
     cleartext_logins: bool = True
     listener: Mapping[str, object] = field(default_factory=dict)
     """Further keys of every listener."""
+    further: tuple[tuple[str, str], ...] = ()
+    """Listeners beside those of PROTOCOLS: protocol and mode."""
     capabilities: Mapping[str, object] = field(default_factory=dict)
     """Of every protocol."""
     client_ca: str = ""
@@ -82,7 +84,7 @@ class Proxy:
     def __init__(self, settings: Settings) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mailroute-front-"))
         self.folder.chmod(0o755)
-        places = list(itertools.product(PROTOCOLS, MODES))
+        places = [*itertools.product(PROTOCOLS, MODES), *settings.further]
         self.ports = dict(zip(places, free_ports(len(places)), strict=True))
         self.configuration = self.folder / "mailroute.toml"
         self.mapping_file = self.folder / "routes"

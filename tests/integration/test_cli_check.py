@@ -38,6 +38,7 @@ class CheckCase(TestCase):
             "imap": (self.server.imaps, "implicit"),
             "pop3": (self.server.pop3, "starttls"),
             "submission": (servers.postfix("east").submission, "starttls"),
+            "managesieve": (self.server.sieve, "starttls"),
         }
         return Destination("east", endpoints, hosts, {**self.trust, **options})
 
@@ -58,13 +59,14 @@ class ConnectTests(CheckCase):
         data = json.loads(said.stdout)
         self.assertTrue(any("shard-*: a pattern cannot" in each for each in data["warnings"]))
         found = self.found(said)
-        self.assertEqual(set(found), {"imap", "pop3", "submission"})
+        self.assertEqual(set(found), {"imap", "pop3", "submission", "managesieve"})
         for each in found.values():
             self.assertRegex(each["tls"]["version"], r"^TLSv1\.[23]$")
             self.assertTrue(each["tls"]["cipher"])
         self.assertEqual(found["imap"]["tls"]["certificate"], "CN=east")
         self.assertIn("AUTH=PLAIN", found["imap"]["capabilities"])
         self.assertTrue(any("SASL PLAIN" in line for line in found["pop3"]["capabilities"]))
+        self.assertIn("SASL PLAIN LOGIN", found["managesieve"]["capabilities"])
         self.assertTrue(
             any(line.startswith("AUTH ") for line in found["submission"]["capabilities"])
         )

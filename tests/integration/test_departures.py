@@ -69,17 +69,23 @@ def front() -> Proxy:
     query = "SELECT destination FROM routes WHERE identifier = ?"
     caching = {"source": "sql", "lookup_timeout": LONG, "positive_ttl": "0s", "negative_ttl": "0s"}
     sql = table("mapping.sql", {"url": f"sqlite://{database()}", "query": query})
-    return started(Settings(places, mapping=table("mapping", caching) + sql, server=times))
+    proxy = started(Settings(places, mapping=table("mapping", caching) + sql, server=times))
+    if VISITS > 1:
+        # Each process has connections of its own to the database.
+        for _ in range(VISITS):
+            with Wire("imap", proxy.ports["imap", "implicit"], "implicit") as wire:
+                wire.log_in(USER, "secret")
+    return proxy
 
 
 class DepartureTests(ProxyTestCase):
     """One test for each stage and each way to leave."""
 
     def setUp(self) -> None:
-        self.proxy = self.watch(front())
         backend().script = accept_login
-        # Once everything, in every process: threads and contexts are there afterwards.
-        for mode in ("plain", "implicit") * VISITS:
+        self.proxy = self.watch(front())
+        # Once everything: threads and contexts are there afterwards.
+        for mode in ("plain", "implicit"):
             with Wire("imap", self.proxy.ports["imap", mode], mode) as wire:
                 self.assertTrue(wire.log_in(USER, "secret").is_accepted)
             self.gone(wire.origin)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import re
+from dataclasses import replace
 from functools import cache
 
 from tests.integration import servers
@@ -63,6 +64,22 @@ XCLIENT: dict[str, object] = {"forwarding": "xclient"}
 WAYS = {"header": HEADER, "version1": VERSION_1, "xclient": XCLIENT}
 
 
+_TRANSFER = """
+[routing]
+smtp_passthrough_destination = "mx"
+address_destination = "mx"
+
+[destination.mx]
+host = "{host}"
+proxy_protocol = true
+tls_ca_file = "{ca_file}"
+protocol.imap = {{ port = 143, tls = "implicit" }}
+protocol.smtp = {{ port = {port}, tls = "plain" }}
+protocol.lmtp = {{ port = {port}, tls = "implicit" }}
+"""
+FURTHER = (("smtp", "plain"), ("smtp", "implicit"), ("lmtp", "plain"))
+
+
 class Told:
     """A Dovecot that believes what loopback says of its clients, and its Postfix.
 
@@ -91,8 +108,16 @@ class Told:
         destinations += [self._postfix(way, mode) for way, mode in places if mode != "implicit"]
         listener = {"proxy_protocol": "required", "proxy_trusted": ["127.0.0.0/8"]}
         routes = {f"{each.name}@example.org": each.name for each in destinations}
-        self.proxy = started(Settings(tuple(destinations), routes, listener=listener))
-        self.strict = started(Settings(tuple(destinations), routes))
+        extra = _TRANSFER.format(
+            host=LOOPBACK, port=self.postfix.announced, ca_file=servers.authority().ca_file
+        )
+        settings = Settings(tuple(destinations), routes, further=FURTHER, extra=extra)
+        self.proxy = started(replace(settings, listener=listener))
+        self.strict = Proxy(settings)
+        atexit.register(self.strict.remove)
+        itself = f"{LOOPBACK}:{self.strict.ports['imap', 'plain']}"
+        self.strict.write_routes({**routes, "loop@example.org": itself})
+        self.strict.start()
 
     def _dovecot(self, way: str, mode: str) -> Destination:
         """Submission has no implicit TLS there, and is then left out."""
@@ -305,7 +330,53 @@ class XclientTests(IdentityCase):
         self.assertEqual(failed["reason"], "destination-unknown")
         self.assertIn("loop", str(failed["detail"]))
 
+    def test_itself(self) -> None:
+        """A row that leads to mailroute's own listener is refused before a byte is sent."""
+        with Wire("imap", self.strict.ports["imap", "plain"]) as wire:
+            self.assertEqual(wire.log_in("loop@example.org", SECRET).code, "UNAVAILABLE")
+        failed = self.strict.wait_for("login-failed", user="loop@example.org")
+        self.assertIn("listener of ours", str(failed["detail"]))
+        self.assertEqual(len(self.strict.events("login-failed", user="loop@example.org")), 1)
+
     @property
     def strict(self) -> Proxy:
         """The mailroute that believes nobody."""
         return self.watch(told().strict)
+
+
+class PassThroughTests(IdentityCase):
+    """Mail transfer: a stream that mailroute does not read."""
+
+    def test_transfer(self) -> None:
+        """The backend greets; it knows the client by the PROXY header; the log has the octets."""
+        recipient = "transfer@example.net"
+        account = "postfix-header-plain@example.org"
+        for client in CLIENTS:
+            for mode in ("plain", "implicit"):
+                before = len(told().postfix.log())
+                port = self.proxy.ports["smtp", mode]
+                with Wire("submission", port, mode, header(client)) as wire:
+                    self.assertIn("told-mx.test.example", wire.greeting)
+                    self.assertTrue(wire.log_in(account, SECRET).is_accepted)
+                    for line in (f"MAIL FROM:<{account}>", f"RCPT TO:<{recipient}>"):
+                        self.assertTrue(wire.ask(line).startswith("250"), line)
+                    self.assertTrue(wire.ask("DATA").startswith("354"))
+                    self.assertTrue(wire.ask("Subject: x\r\n\r\nhello\r\n.").startswith("250"))
+                    self.assertTrue(wire.ask("QUIT").startswith("221"))
+                    wire.rest_or_reset()
+                self.logged(told().postfix, rf"disconnect from unknown\[{client}\]", before)
+        told().postfix.wait_for(recipient, 4)
+        record = self.proxy.wait_for("session", protocol="smtp", tls="TLSv1.3")
+        self.assertEqual((record["outcome"], record["destination"]), ("joined", "mx"))
+        self.assertGreater(int(record["in"]), 100)
+
+    def test_no_backend(self) -> None:
+        """RFC 5321 section 3.8: 421, so that the client comes again; and the log says why."""
+        port = self.proxy.ports["lmtp", "plain"]
+        # The backend speaks no TLS there.
+        with Wire("pop3", port, "plain", header(V4)) as wire:
+            self.assertTrue(wire.greeting.startswith("421 "), wire.greeting)
+            self.assertEqual(wire.rest_or_reset(), b"")
+        failed = self.proxy.wait_for("login-failed", protocol="lmtp")
+        self.assertEqual(failed["reason"], "backend-untrusted")
+        self.assertEqual(self.proxy.wait_for("session", protocol="lmtp")["closed_by"], "no-backend")

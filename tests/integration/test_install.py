@@ -14,6 +14,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+import mailroute
 from tests.support.installed import require
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,8 @@ class InstallTests(TestCase):
         listed = self.twistd("--help")
         self.assertRegex(listed.stdout, r"mailroute +Mail routing proxy")
         self.assertEqual(listed.stderr, "")
+        script = self.run_python(str(self.site / "bin" / "mailroute"), "--version")
+        self.assertIn(mailroute.__version__, script.stdout, script.stderr)
         refused = self.twistd("-n", "--pidfile=", "mailroute", "--config", "/nowhere.toml")
         self.assertEqual(refused.returncode, 78, refused.stderr)
         self.assertIn("/nowhere.toml", refused.stderr)

@@ -15,10 +15,11 @@ from scramp import ScramClient, ScramMechanism
 
 from tests.integration import clients, servers
 from tests.integration.clients import Wire, plain
+from tests.integration.dovecot import Dovecot, Options
 from tests.integration.matrix import ALICE, ALICE_SECRET, ProxyTestCase, proxy, started
 from tests.integration.proxy import Destination, Proxy, Settings
 from tests.integration.scripted import ScriptedBackend, Talk
-from tests.support.ports import LOOPBACK
+from tests.support.ports import LOOPBACK, poll
 
 LOGIN = f'AUTHENTICATE "PLAIN" "{plain(ALICE, ALICE_SECRET)}"\r\n'.encode()
 OURS = '"IMPLEMENTATION" "mailroute"'
@@ -124,6 +125,43 @@ class SeamTests(ProxyTestCase):
         wire.say(f'"{plain(ALICE, ALICE_SECRET)}"')
         self.assertEqual(wire.line(), 'OK "Logged in."')
         self.assertTrue(wire.ask("LISTSCRIPTS").startswith("OK"))
+
+
+CLIENTS = {"203.0.113.9": "192.0.2.1", "2001:db8::9": "2001:db8::1"}
+"""By client's address, the address to which it has connected."""
+
+
+@cache
+def told() -> tuple[Dovecot, Proxy]:
+    """A Dovecot that believes what mailroute says of the client, and a proxy in front of both."""
+    elements = "user=<%u> rip=%r %c session=<%{session}> real=%{real_rip}"
+    options = Options(trust_loopback=True, extra=f"login_log_format_elements = {elements}\n")
+    server = Dovecot("sieve-told", {ALICE: ALICE_SECRET}, servers.authority(), options)
+    atexit.register(server.remove)
+    server.start()
+    settings = {"tls_ca_file": str(servers.authority().ca_file), "forwarding": "xclient"}
+    ports = {"managesieve": (server.sieve, "starttls")}
+    listener = {"proxy_protocol": "required", "proxy_trusted": [f"{LOOPBACK}/32"]}
+    place = Destination("told", ports, options=settings)
+    return server, started(Settings((place,), {ALICE: "told"}, listener=listener))
+
+
+class IdentityTests(ProxyTestCase):
+    """Who the client is, told by XCLIENT behind TLS."""
+
+    def test_xclient(self) -> None:
+        """Dovecot logs the client's address, of either family, and our id of the session."""
+        server, front = told()
+        port = self.watch(front).ports["managesieve", "plain"]
+        for client, address in CLIENTS.items():
+            header = f"PROXY TCP{6 if ':' in client else 4} {client} {address} 4711 4190\r\n"
+            with Wire("managesieve", port, preamble=header.encode()) as wire:
+                self.assertTrue(wire.log_in(ALICE, ALICE_SECRET).is_accepted)
+                self.assertTrue(wire.ask("LOGOUT").startswith("OK"))
+            shown = f"[{client}]:4711" if ":" in client else f"{client}:4711"
+            session = front.wait_for("session", client=shown)
+            told_of = f"rip={client}, TLS, session=<{session['id']}>, real={LOOPBACK}"
+            self.assertTrue(poll(lambda line=told_of: line in server.log(), 30), server.log())
 
 
 class ScriptedTests(ProxyTestCase):

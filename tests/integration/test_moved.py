@@ -28,9 +28,11 @@ from tests.integration.matrix import (
     started,
 )
 from tests.integration.proxy import PROTOCOLS, Destination, Proxy, Settings, table
+from tests.integration.redis_server import RedisServer
 
 MOVER = "mover@example.org"
 UNKNOWN = "nobody@example.org"
+ALIAS = "alice.other@example.org"
 LOST, HALF = "lost@example.org", "half@example.org"
 ROUTES = {ALICE: "east", BOB: "west", MOVER: "east", LOST: "nowhere", HALF: "imap-only"}
 DELAY_MILLISECONDS = 250
@@ -140,6 +142,45 @@ class Mariadb(Sql):
         mariadb.shared_server().execute(*statements)
 
 
+class Table(Sqlite):
+    """A chain: what accounts are called elsewhere, then a table of statements."""
+
+    def mapping(self) -> str:
+        """The other names are in a file, which knows none of the accounts."""
+        (self.folder / "aliases").write_text(f"{ALIAS}: {ALICE}\n")
+        query = "SELECT destination FROM moved_routes WHERE identifier = :key"
+        names = {"type": "file", "file": str(self.folder / "aliases")}
+        homes = {"type": "sql_query", "driver": "sqlite3", "dsn": f"{self.folder}/routes"}
+        return (
+            '[mapping]\nsource = "table"\nnormalize = "lowercase"\n'
+            + table("mapping.table", {"name": "routes"})
+            + '[table.routes]\ntype = "chain"\n'
+            + 'steps = [{ table = "names", optional = true }, { table = "homes" }]\n'
+            + table("table.names", names)
+            + table("table.homes", {**homes, "lookup": query})
+        )
+
+
+class Redis(Engine):
+    """A server of its own: others empty the one that the tests share."""
+
+    def __init__(self) -> None:
+        self.server = RedisServer()
+        atexit.register(self.server.destroy)
+        self.server.start()
+        for user, where in self.routes.items():
+            self.server.command("SET", f"route:{user}", where)
+
+    def mapping(self) -> str:
+        """One key for each account."""
+        redis = table("mapping.redis", {"url": self.server.url()})
+        return '[mapping]\nsource = "redis"\nnormalize = "lowercase"\n' + redis
+
+    def move(self, proxy: Proxy, user: str, where: str) -> None:
+        """Set the key."""
+        self.server.command("SET", f"route:{user}", where)
+
+
 def _destinations() -> tuple[Destination, ...]:
     hidden = {"hide_auth_errors": True}
     trust = {"tls_ca_file": str(servers.authority().ca_file)}
@@ -153,6 +194,8 @@ ENGINES: dict[str, type[Engine]] = {
     "sqlite": Sqlite,
     "postgresql": Postgres,
     "mariadb": Mariadb,
+    "table": Table,
+    "redis": Redis,
 }
 
 
@@ -261,8 +304,23 @@ def moved(self: MappingTests, engine: str) -> None:
     self.assertNotIn(MOVER, east.log()[before["east"] :])
 
 
-MOVES = {"file": "imap", "sqlite": "imap", "postgresql": "pop3", "mariadb": "submission"}
+def other_name(self: MappingTests, engine: str) -> None:
+    """A chain leads from another name of an account to its server."""
+    front = self.front(engine)
+    wire = self.connect(front, "imap")
+    answer, _waited = self.refused(wire, ALIAS, "wrong")
+    self.assertEqual(answer.code, WRONG["imap"])
+    failure = front.wait_for("login-failed", client=wire.origin)
+    # It was asked of Alice's server, which knows nobody of this name.
+    self.assertEqual((failure["destination"], failure["reason"]), ("east", "credentials-rejected"))
+
+
+MOVES = {
+    **{"file": "imap", "sqlite": "imap", "postgresql": "pop3", "mariadb": "submission"},
+    **{"table": "imap", "redis": "imap"},
+}
 
 for _engine in ENGINES:
     for _check in (each_at_home, unknown, nowhere, moved):
         add_test(MappingTests, f"{_check.__name__}_{_engine}", _check, _engine)
+add_test(MappingTests, "other_name_table", other_name, "table")

@@ -9,12 +9,16 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
+from mailroute.credentials import Identity
 from mailroute.errors import FailureKind
 from mailroute.events import Accepted, Login, Rejected
 from mailroute.managesieve.client import ManageSieveClient
+from mailroute.route import Announcement, Origin
 from tests.support.dialogues import TLS, assert_transcript, written
 from tests.support.laws import SECRET, ClientLaws
 from tests.support.pairs import oauthbearer, password, xoauth2
+
+ORIGIN = Origin("id", "managesieve", "192.0.2.1", 1, "192.0.2.2", 4190)
 
 
 def hello(sasl: str, words: str = "ready") -> str:
@@ -112,6 +116,12 @@ class WayTests(SynchronousTestCase):
             }
             self.check(login, hello("XOAUTH2") + said[form] + "S: OK\n= Accepted\n")
 
+    def test_empty_initial_response(self) -> None:
+        """Section 2.1: an empty string, where other protocols write "="."""
+        login = Login(Identity("a"), "EXTERNAL", b"")
+        said = 'C: AUTHENTICATE "EXTERNAL" ""\nS: OK\n= Accepted\n'
+        self.check(login, hello("EXTERNAL") + said)
+
     def test_login(self) -> None:
         """A name and a password by LOGIN, whatever its prompts say."""
         for first, second in (
@@ -158,16 +168,15 @@ class WayTests(SynchronousTestCase):
         dialogue.start()
         dialogue.receive_data(greeting(b"PLAIN LOGIN") + b"OK\r\n")
         dialogue.tls_established(TLS)
-        verdict = dialogue.receive_data(b'"SASL" ""\r\nOK\r\n')[-1]
+        verdict = dialogue.receive_data(b'"VERSION" "1.0"\r\nOK\r\n')[-1]
         assert isinstance(verdict, Rejected)
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_INCAPABLE)
 
     def test_starttls_not_offered(self) -> None:
         """Who strips STARTTLS from the list gets no credentials."""
-        assert_transcript(
-            lambda: make(starttls=True, secure=False),
-            'S: "SASL" "PLAIN"\nS: OK\n= Rejected backend-untrusted\n',
-        )
+        verdict = rejected(make(starttls=True, secure=False), b'"SASL" "PLAIN"\r\nOK\r\n')
+        self.assertIs(verdict.failure.kind, FailureKind.BACKEND_UNTRUSTED)
+        self.assertIn("STARTTLS", verdict.failure.reason)
 
     def test_without_tls(self) -> None:
         """Credentials do not leave in the clear unless that is allowed."""
@@ -318,6 +327,17 @@ class VerdictTests(SynchronousTestCase):
             self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED, said)
         verdict = rejected(make(starttls=True), greeting() + b'"SASL" "PLAIN"\r\n')
         self.assertIs(verdict.failure.kind, FailureKind.BACKEND_MISBEHAVED)
+
+    def test_challenge_before_the_login(self) -> None:
+        """A string in answer to XCLIENT draws no credentials out of us."""
+        dialogue = make()
+        dialogue.announcement = Announcement(ORIGIN, 7)
+        events = dialogue.start() + dialogue.receive_data(b'"XCLIENT"\r\n' + greeting())
+        self.assertTrue(written(events).startswith(b"XCLIENT "), events)
+        events = dialogue.receive_data(b'""\r\n')
+        self.assertEqual(written(events), b"")
+        assert isinstance(events[-1], Rejected)
+        self.assertIs(events[-1].failure.kind, FailureKind.BACKEND_MISBEHAVED)
 
     def test_accepted_before_anything_was_proved(self) -> None:
         """OK while our credentials are still ours to send logs nobody in."""

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.errors import Failure, FailureKind
 from mailroute.net import dialer
 from mailroute.net.dialer import PATIENCE_SECONDS, Attempt, Dialer
+from mailroute.net.own_places import OwnPlaces
 from tests.support.local_reactor import open_descriptors
 from tests.support.loop import Loop, Recorder
 
@@ -126,6 +127,35 @@ class DialerCase(SynchronousTestCase):
         self.assertEqual(self.loop.reactor.getDelayedCalls(), [])
         self.assertEqual(self.loop.poller.watched, [])
         self.assertEqual(open_descriptors() - self.before, self.opened)
+
+
+
+class LoopTests(DialerCase):
+    """Listeners of our own are no backends."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        own = OwnPlaces([("0.0.0.0", 143), ("::1", 993)], self.loop.reactor)
+        self.dialer = Dialer(self.loop.reactor, self.loop.reactor, self.loop.poller, own)
+
+    def loops(self, asked: Deferred[Recorder], place: str) -> None:
+        caught: Caught = self.failureResultOf(asked, Failure)
+        assert isinstance(caught.value, Failure)
+        self.assertIs(caught.value.kind, FailureKind.DESTINATION_UNKNOWN)
+        self.assertIn(f"{place}: this is a listener of ours", caught.value.reason)
+        self.assertEqual(self.made, [])
+        self.assert_quiet()
+
+    def test_refused(self) -> None:
+        """Not a byte is sent there: it would come back as a client of ours."""
+        self.loops(self.dial("127.0.0.1"), "127.0.0.1:143")
+        self.loops(self.dial("::1", 993), "[::1]:993")
+
+    def test_name(self) -> None:
+        """A name that leads to us is no better."""
+        asked = self.dial(NAME)
+        self.resolver.answer("127.0.0.1")
+        self.loops(asked, "127.0.0.1:143")
 
 
 class ListeningTests(DialerCase):

@@ -117,6 +117,6 @@ class LifetimeTests(JoinedCase):
             joined = self.join(*legs)
             self.leave(joined.client)
             alive = self.alive()
-            for gone in ("Joint", "Side", "Journal", "Origin"):
+            for gone in ("Joint", "Side", "Journal", "Stream"):
                 self.assertEqual(alive[gone], 0, (gone, legs))
             self.end()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
@@ -15,6 +14,7 @@ from mailroute.tables.mysql import MysqlTable
 from mailroute.tables.sql_table import SqlSettings
 from mailroute.tables.sql_url import MysqlTarget, parse_url
 from tests.integration.certificates import Authority
+from tests.tables.idle_reactor import IdleReactor
 
 
 class ArgumentsTests(SynchronousTestCase):
@@ -32,7 +32,7 @@ class ArgumentsTests(SynchronousTestCase):
         target = parse_url(url)
         assert isinstance(target, MysqlTarget)
         settings = SqlSettings(url, "SELECT ?", lookup_timeout=1.5)
-        table = MysqlTable(target, settings, MemoryReactorClock())
+        table = MysqlTable(target, settings, IdleReactor())
         self.assertIn("nobody there", table.check() or "")
         return seen
 

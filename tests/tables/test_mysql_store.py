@@ -6,12 +6,12 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.tables.mysql_store import MysqlStore
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import MysqlTarget, parse_url
+from tests.tables.idle_reactor import IdleReactor
 
 
 class CheckTests(SynchronousTestCase):
@@ -28,7 +28,7 @@ class CheckTests(SynchronousTestCase):
         self.patch(pymysql, "connect", connect)
         target = parse_url("mysql://u:p@192.0.2.1/d")
         assert isinstance(target, MysqlTarget)
-        store = MysqlStore(target, StoreSettings(), MemoryReactorClock())
+        store = MysqlStore(target, StoreSettings(), IdleReactor())
         self.assertIn("nobody there", store.check({}, {}) or "")
         self.assertTrue(seen["client_flag"] & CLIENT.FOUND_ROWS)
         self.assertTrue(seen["autocommit"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg2
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.tables.postgres import PostgresTable
 from mailroute.tables.sql_table import SqlSettings
 from mailroute.tables.sql_url import PostgresTarget, parse_url
+from tests.tables.idle_reactor import IdleReactor
 
 
 class ParametersTests(SynchronousTestCase):
@@ -21,7 +21,7 @@ class ParametersTests(SynchronousTestCase):
         target = parse_url(url)
         assert isinstance(target, PostgresTarget)
         settings = SqlSettings(url, "SELECT $1", lookup_timeout=1.5)
-        return PostgresTable(target, settings, MemoryReactorClock())
+        return PostgresTable(target, settings, IdleReactor())
 
     def parameters(self, url: str) -> dict[str, Any]:
         """What the check at the start connects with."""

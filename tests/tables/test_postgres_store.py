@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg2
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.tables.postgres_store import PostgresStore
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import PostgresTarget, parse_url
+from tests.tables.idle_reactor import IdleReactor
 
 
 class CheckTests(SynchronousTestCase):
@@ -27,6 +27,6 @@ class CheckTests(SynchronousTestCase):
         self.patch(psycopg2, "connect", connect)
         target = parse_url("postgres://u:p@a,b:5433/d")
         assert isinstance(target, PostgresTarget)
-        store = PostgresStore(target, StoreSettings(), MemoryReactorClock())
+        store = PostgresStore(target, StoreSettings(), IdleReactor())
         self.assertIn("nobody there", store.check({}, {}) or "")
         self.assertEqual((seen["host"], seen["port"]), ("a,b", ",5433"))

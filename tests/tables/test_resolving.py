@@ -25,7 +25,7 @@ class _Reactor(Clock):
         """Note the question."""
         self.asked.append((name, receiver))
 
-    def removeSystemEventTrigger(self, triggerID: object) -> None:
+    def callFromThread(self, callable: object, *_: object) -> None:
         """Not used here."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
@@ -11,6 +10,7 @@ from mailroute.tables.postgres import PostgresTable
 from mailroute.tables.sql import make_sql_table
 from mailroute.tables.sql_table import SqlSettings, SqlTable
 from mailroute.tables.sqlite import SqliteTable
+from tests.tables.idle_reactor import IdleReactor
 
 
 class MakeSqlTableTests(SynchronousTestCase):
@@ -18,7 +18,7 @@ class MakeSqlTableTests(SynchronousTestCase):
 
     def make(self, url: str) -> SqlTable:
         """A table for a URL."""
-        return make_sql_table(SqlSettings(url, "SELECT $1"), MemoryReactorClock())
+        return make_sql_table(SqlSettings(url, "SELECT $1"), IdleReactor())
 
     def test_engines(self) -> None:
         """One for each scheme; nothing is opened."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
@@ -13,6 +12,7 @@ from mailroute.tables import sqlite
 from mailroute.tables.sql_table import SqlSettings
 from mailroute.tables.sql_url import SqliteTarget
 from mailroute.tables.sqlite import SqliteTable
+from tests.tables.idle_reactor import IdleReactor
 
 
 class CheckTests(SynchronousTestCase):
@@ -28,7 +28,7 @@ class CheckTests(SynchronousTestCase):
     def check(self, query: str) -> str | None:
         """Check a query."""
         target = SqliteTarget(str(self.path))
-        return SqliteTable(target, SqlSettings("", query), MemoryReactorClock()).check()
+        return SqliteTable(target, SqlSettings("", query), IdleReactor()).check()
 
     def test_fine(self) -> None:
         """Nothing to say."""

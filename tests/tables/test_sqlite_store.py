@@ -6,7 +6,6 @@ import os
 import sqlite3
 from pathlib import Path
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
@@ -14,6 +13,7 @@ from mailroute.tables.sql_lexer import Dialect
 from mailroute.tables.sql_store import StoreSettings, read_statement
 from mailroute.tables.sql_url import SqliteTarget
 from mailroute.tables.sqlite_store import SqliteStore
+from tests.tables.idle_reactor import IdleReactor
 
 
 class CheckTests(SynchronousTestCase):
@@ -25,7 +25,7 @@ class CheckTests(SynchronousTestCase):
     def check(self, statement: str, *first: str, writable: bool = True) -> str | None:
         """Try a statement behind others."""
         store = SqliteStore(
-            SqliteTarget(str(self.path)), StoreSettings(writable=writable), MemoryReactorClock()
+            SqliteTarget(str(self.path)), StoreSettings(writable=writable), IdleReactor()
         )
         read = {text: read_statement(text, "init", Dialect.SQLITE) for text in first}
         return store.check({"lookup": read_statement(statement, "lookup", Dialect.SQLITE)}, read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.tables.mysql_store import MysqlStore
@@ -11,6 +10,7 @@ from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import parse_url
 from mailroute.tables.sqlite_store import SqliteStore
 from mailroute.tables.stores import make_store
+from tests.tables.idle_reactor import IdleReactor
 
 
 class StoresTests(SynchronousTestCase):
@@ -23,5 +23,5 @@ class StoresTests(SynchronousTestCase):
             "mysql://nobody@192.0.2.1/d": MysqlStore,
             "postgres://nobody@192.0.2.1/d": PostgresStore,
         }.items():
-            store = make_store(parse_url(url), StoreSettings(), MemoryReactorClock())
+            store = make_store(parse_url(url), StoreSettings(), IdleReactor())
             self.assertIsInstance(store, kind)

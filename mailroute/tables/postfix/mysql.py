@@ -14,12 +14,12 @@ from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.blocking import BlockingPool
 from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
-from mailroute.tables.mysql import connection_arguments, usable
+from mailroute.tables.mysql import connect_to_check, connection_arguments, prepare, usable
 from mailroute.tables.postfix.failover import QueryRefused, Row, Values
 from mailroute.tables.postfix.hosts import Host, Way
 from mailroute.tables.postfix.literals import Query
 from mailroute.tables.postfix.parameters import Parameters
-from mailroute.tables.sql_table import CHECK_SECONDS, one_line
+from mailroute.tables.sql_table import one_line
 from mailroute.tables.sql_url import MysqlTarget
 
 PARAMETERS = frozenset(
@@ -84,15 +84,12 @@ class MysqlServer:
 
     def check(self) -> str | None:
         """Try the query, blocking.  Raises ConfigurationError where the server refuses it."""
-        limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
         try:
-            connection = pymysql.connect(**(self._arguments | limits))
+            connection = connect_to_check(self._arguments)
         except (pymysql.MySQLError, OSError) as error:
             return one_line(error)
         try:
-            with connection.cursor() as cursor:
-                statement = self._query.statement.prepared
-                cursor.execute("PREPARE mailroute_check FROM %s", (statement,))
+            prepare(connection, self._query.statement.prepared)
         except pymysql.ProgrammingError as error:
             raise ConfigurationError([f"query: {one_line(error)}"]) from None
         except (pymysql.MySQLError, OSError) as error:

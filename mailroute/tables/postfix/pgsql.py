@@ -14,9 +14,14 @@ from mailroute.tables.postfix.failover import QueryRefused, Row, Values
 from mailroute.tables.postfix.hosts import Host, Way
 from mailroute.tables.postfix.literals import Query
 from mailroute.tables.postfix.parameters import Parameters
-from mailroute.tables.postgres import connection_parameters
+from mailroute.tables.postgres import (
+    connect_to_check,
+    connection_parameters,
+    prepare,
+    refuses,
+)
 from mailroute.tables.postgres_pool import Connection, PostgresPool
-from mailroute.tables.sql_table import CHECK_SECONDS, one_line
+from mailroute.tables.sql_table import one_line
 from mailroute.tables.sql_url import PostgresHost, PostgresTarget, parse_url
 
 PARAMETERS = frozenset(
@@ -25,8 +30,6 @@ PARAMETERS = frozenset(
 )
 POOL_SIZE = 4
 
-_REFUSED_CLASSES = ("0A", "22", "3F", "42")
-_UNDECIDED = frozenset({"42P18", "42P08", "42P05"})
 _AS_WRITTEN = extensions.new_type(
     tuple(extensions.string_types), "AS_WRITTEN", lambda value, cursor: value
 )
@@ -64,36 +67,20 @@ class PgsqlServer:
 
     def check(self) -> str | None:
         """Try the query, blocking.  Raises ConfigurationError where the server refuses it."""
-        where = {
-            "host": ",".join(host.name for host in self._target.hosts),
-            "hostaddr": ",".join(host.address for host in self._target.hosts),
-            "port": ",".join(host.port for host in self._target.hosts),
-        }
-        named = {name: value for name, value in where.items() if value.strip(",")}
-        limits = {"connect_timeout": CHECK_SECONDS}
         try:
-            connection = psycopg2.connect(**(self._parameters | limits | named))
+            connection = connect_to_check(self._target.hosts, self._parameters)
         except psycopg2.Error as error:
             return one_line(error)
         try:
-            return self._prepared(connection)
-        finally:
-            connection.close()
-
-    def _prepared(self, connection: Any) -> str | None:
-        if self._query.count > 1:
-            # PREPARE takes one statement: these show in use whether they work.
-            return None
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PREPARE mailroute_check AS {self._query.statement.prepared}")
+            # PREPARE takes one statement: several show in use whether they work.
+            if self._query.count == 1:
+                prepare(connection, self._query.statement.prepared)
         except psycopg2.Error as error:
-            code = error.pgcode or ""
-            if code in _UNDECIDED:
-                return None
-            if not code.startswith(_REFUSED_CLASSES):
+            if not refuses(error):
                 return one_line(error)
             raise ConfigurationError([f"query: {one_line(error)}"]) from None
+        finally:
+            connection.close()
         return None
 
     async def start(self) -> None:

@@ -11,7 +11,7 @@ from mailroute.tables.deadline import Reactor
 from mailroute.tables.postfix.failover import QueryRefused, Row, Values
 from mailroute.tables.postfix.literals import Query
 from mailroute.tables.sql_table import CHECK_SECONDS, one_line
-from mailroute.tables.sqlite import MAX_THREADS, SqliteFile, end_in_time
+from mailroute.tables.sqlite import MAX_THREADS, SqliteFile, end_in_time, refuses
 
 
 class SqliteServer:
@@ -37,8 +37,7 @@ class SqliteServer:
                 cursor = connection.execute(sql, values)
                 return [(_text(connection, row[0]),) for row in cursor.fetchall()]
             except sqlite3.Error as error:
-                # Errors without a code are sqlite3's own, about the query, too.
-                if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+                if refuses(error):
                     raise QueryRefused(one_line(error)) from None
                 raise
 

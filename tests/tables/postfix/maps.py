@@ -31,7 +31,7 @@ class AwaitingCase(SynchronousTestCase):
 
     def written(self, content: str) -> str:
         """The path of a new file."""
-        path = self.mktemp()
+        path: str = self.mktemp()
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(content)
         return path

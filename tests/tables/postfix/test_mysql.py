@@ -63,12 +63,12 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_complaints(self) -> None:
         """Each names table and parameter, none the password."""
-        for values in (
-            {"dbname": ""},
-            {"tls_CAfile": "/nowhere/at/all"},
-            {"require_result_set": "perhaps"},
+        for name, value in (
+            ("dbname", ""),
+            ("tls_CAfile", "/nowhere/at/all"),
+            ("require_result_set", "perhaps"),
         ):
             with self.assertRaises(ConfigurationError) as caught:
-                self.arguments(**values)
+                self.arguments(INET, **{name: value})
             self.assertIn("mysql:/x: ", str(caught.exception))
             self.assertNotIn("hunter2", str(caught.exception))

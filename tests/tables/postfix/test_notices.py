@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
@@ -22,8 +22,9 @@ class NoticeTests(SynchronousTestCase):
             if event.get("log_namespace") == "mailroute.tables":
                 self.events.append((event["log_level"].name, event["log_format"].format(**event)))
 
-        globalLogPublisher.addObserver(observe)
-        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        observer = cast(ILogObserver, observe)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def test_warn(self) -> None:
         """Braces in a text are no fields."""

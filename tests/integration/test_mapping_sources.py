@@ -1,0 +1,102 @@
+"""IMAP logins whose mapping is a table or Redis, while what they ask fails and comes back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.integration import servers
+from tests.integration.clients import Answer, Wire
+from tests.integration.matrix import ALICE, ALICE_SECRET, BOB, BOB_SECRET, ProxyTestCase
+from tests.integration.proxy import Destination, Proxy, Settings, table
+from tests.integration.redis_server import RedisServer
+from tests.support.ports import poll
+
+SECONDS = 60
+_REDIS = '[mapping]\nsource = "redis"\nlookup_timeout = "10s"\nnegative_ttl = "0s"\n'
+_TABLE = '[mapping]\nsource = "table"\nnormalize = "lowercase"\nnegative_ttl = "0s"\n'
+
+
+class SourceTests(ProxyTestCase):
+    """Absent, failed and found are three answers to the client."""
+
+    timeout = 300
+
+    def front(self, mapping: str) -> Proxy:
+        """A mailroute of the test's own before the real IMAP servers."""
+        trust = {"tls_ca_file": str(servers.authority().ca_file)}
+        both = [
+            Destination(
+                name, {"imap": (servers.dovecot(name).imaps, "implicit")}, ("localhost",), trust
+            )
+            for name in ("east", "west")
+        ]
+        proxy = Proxy(Settings(tuple(both), mapping=mapping))
+        self.addCleanup(proxy.remove)
+        proxy.start()
+        return self.watch(proxy)
+
+    def log_in(self, front: Proxy, user: str, password: str) -> Answer:
+        """A login on a new connection; what was joined answers the backend's own words."""
+        with Wire("imap", front.ports["imap", "implicit"], "implicit") as wire:
+            answer = wire.log_in(user, password)
+            if answer.is_accepted:
+                self.assertIn("a OK", wire.ask("a SELECT INBOX"))
+            return answer
+
+    def succeeds(self, front: Proxy, user: str, password: str) -> None:
+        """It does, if need be after a while."""
+        self.assertTrue(poll(lambda: self.log_in(front, user, password).is_accepted, SECONDS))
+
+    def test_redis(self) -> None:
+        """A server that goes and comes back; whoever was looked up before is served meanwhile."""
+        server = RedisServer()
+        self.addCleanup(server.destroy)
+        server.start()
+        for user, where in ((ALICE, "east"), (BOB, "west")):
+            server.command("SET", f"route:{user}", where)
+        front = self.front(_REDIS + table("mapping.redis", {"url": server.url()}))
+        self.assertTrue(self.log_in(front, ALICE, ALICE_SECRET).is_accepted)
+        unknown = self.log_in(front, "nobody@example.org", ALICE_SECRET)
+        self.assertEqual(unknown.code, "AUTHENTICATIONFAILED")
+        server.stop()
+        self.assertEqual(self.log_in(front, BOB, BOB_SECRET).code, "UNAVAILABLE")
+        self.assertEqual(self.log_in(front, "nobody@example.org", "x").code, "UNAVAILABLE")
+        self.assertTrue(self.log_in(front, ALICE, ALICE_SECRET).is_accepted)
+        self.assertNotIn("s3cret", front.text())
+        server.start()
+        server.command("SET", f"route:{BOB}", "west")
+        self.succeeds(front, BOB, BOB_SECRET)
+        front.wait_for("session", user=BOB, destination="west", outcome="joined")
+
+    def test_table(self) -> None:
+        """A file table: changed and told so; broken it keeps the old content."""
+        folder = Path(tempfile.mkdtemp(prefix="mailroute-source-"))
+        self.addCleanup(shutil.rmtree, folder)
+        routes = folder / "routes"
+        routes.write_text(f"{ALICE}: west\n")
+        tables = table("mapping.table", {"name": "routes"})
+        tables += table("table.routes", {"type": "file", "file": str(routes)})
+        front = self.front(_TABLE + tables)
+        # Alice is known in the east only.
+        self.assertEqual(self.log_in(front, ALICE, ALICE_SECRET).code, "AUTHENTICATIONFAILED")
+        routes.write_text(f"{ALICE}: east\n")
+        front.reload()
+        self.succeeds(front, ALICE.title(), ALICE_SECRET)
+        routes.write_text(": nobody\n")
+        front.reload()
+        front.wait_until(lambda: "the old content stays" in front.text())
+        self.succeeds(front, ALICE, ALICE_SECRET)
+
+    def test_failing_table(self) -> None:
+        """A table that cannot tell is a temporary failure, not a wrong password."""
+        folder = Path(tempfile.mkdtemp(prefix="mailroute-source-"))
+        self.addCleanup(shutil.rmtree, folder)
+        tables = table("mapping.table", {"name": "routes"})
+        tables += table("table.routes", {"type": "file", "file": str(folder / "routes")})
+        front = self.front(_TABLE + tables)
+        self.assertEqual(self.log_in(front, ALICE, ALICE_SECRET).code, "UNAVAILABLE")
+        (folder / "routes").write_text(f"{ALICE}: east\n")
+        # Nobody tells: it is looked for.
+        self.succeeds(front, ALICE, ALICE_SECRET)
