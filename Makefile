@@ -5,6 +5,8 @@
 # make lint               ruff and mypy
 # make dist               the wheel and the source distribution, tried in empty environments
 # make test-lowest        the tests that need no server, with the oldest libraries that are allowed
+# make docs               the documentation, in docs/_build/html, and the man pages
+# make test-package       the Debian package, tried in a clean Debian (root; see .ci/test-package)
 # make bench              what it costs beside other proxies (an hour); BENCH="--quick": minutes;
 #                         BENCH="--help": more; as root it can measure more
 # make soak               mixed load for 15 minutes; SECONDS=60: shorter; SOAK="--help": more
@@ -24,7 +26,7 @@ LOOKUPS ?=
 
 SOURCES := $(shell find mailroute twisted -name '*.py')
 
-.PHONY: help run test lint dist test-lowest bench soak lookups servers clean
+.PHONY: help run test lint docs dist test-lowest test-package bench soak lookups servers clean
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +52,14 @@ dist:
 
 test-lowest:
 	@PYTHON="$(PYTHON)" .ci/test-lowest
+
+test-package:
+	@.ci/test-package
+
+docs: $(VENV)/.tools
+	@$(VENV)/bin/python docs/generate.py
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -b man docs docs/_build/man
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks $(BENCH)

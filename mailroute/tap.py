@@ -60,7 +60,8 @@ def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
 
     # Nothing is there to reload yet, and the default would be to end.
     with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
     if "configuration" in options:
         text, configuration = options["text"], options["configuration"]
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from typing import Any
 
@@ -28,6 +29,8 @@ class TapCase(ConfigurationCase):
         super().setUp()
         self.stderr = io.StringIO()
         self.patch(sys, "stderr", self.stderr)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.hooked: list[Any] = []
         self.patch(sys, "excepthook", lambda *caught: self.hooked.append(caught[0]))
         self.write("routes", "alice east\n")
@@ -149,6 +152,14 @@ class ServiceTests(TapCase):
         self.assertEqual(self.stderr.getvalue().strip("\0"), f"mailroute: {words}\n")
         sys.excepthook(ZeroDivisionError, ZeroDivisionError(), None)
         self.assertEqual(self.hooked, [ZeroDivisionError])
+
+    def test_early_signals(self) -> None:
+        """A signal that comes before anybody can heed it does not end the process."""
+        numbers = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        makeService(self.options(self.configure()))
+        self.assertEqual([signal.getsignal(number) for number in numbers], [signal.SIG_IGN] * 3)
 
     def test_relative_path(self) -> None:
         """A relative path is one of the folder in which twistd was called."""

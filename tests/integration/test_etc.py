@@ -1,0 +1,92 @@
+"""What ``etc`` has for other programs, tried with those programs."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+from pathlib import Path
+
+from twisted.trial.unittest import TestCase
+
+from tests.integration.daemon import (
+    PATIENCE_SECONDS,
+    Daemon,
+    capabilities,
+    destinations,
+    greeted,
+    listener,
+    read_until,
+    server,
+    table,
+)
+from tests.support.installed import require
+from tests.support.ports import free_ports
+
+ETC = Path(__file__).parents[2] / "etc"
+SECONDS = 120
+FORGED = "x client=192.0.2.66:1 reason=credentials-rejected"
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+class Fail2banTests(TestCase):
+    """The filter, over the log of a real mailroute."""
+
+    timeout = 4 * PATIENCE_SECONDS
+
+    def setUp(self) -> None:
+        """mailroute before a server that is away."""
+        require("fail2ban", ("fail2ban-regex",), "fail2ban")
+        self.port, nowhere = free_ports(2)
+        toml = server() + capabilities("imap") + destinations(east=nowhere)
+        toml += listener(self.port) + table("mapping", source="file")
+        toml += table("mapping.file", path="routes")
+        self.daemon = Daemon(toml)
+        self.addCleanup(self.daemon.remove)
+        (self.daemon.folder / "routes").write_text("alice@example.org east\n")
+        self.daemon.start(self.port)
+
+    def fail(self, user: str) -> None:
+        """A login that is refused."""
+        connection, _ = greeted(self.port)
+        with connection:
+            said = base64.b64encode(f"\0{user}\0wrong".encode()).decode()
+            connection.sendall(f"a AUTHENTICATE PLAIN {said}\r\n".encode())
+            self.assertIn(b"a NO", read_until(connection, b"\r\n"))
+        self.daemon.await_log("login-failed: ", self.daemon.log_text().count("login-failed: ") or 1)
+
+    def banned(self) -> list[str]:
+        """The addresses that the filter finds, one for each line that counts."""
+        path = str(ETC / "fail2ban" / "filter.d" / "mailroute.conf")
+        done = run("fail2ban-regex", "--print-all-matched", "-v", str(self.daemon.log), path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = re.search(r"Failregex: (\d+) total(.*?)Ignoreregex", done.stdout, re.DOTALL)
+        assert found is not None, done.stdout
+        addresses = re.findall(r"^\|\s+(\S+)  \w{3} ", found[2], re.MULTILINE)
+        self.assertEqual(len(addresses), int(found[1]), done.stdout)
+        return addresses
+
+    def test_filter(self) -> None:
+        """The user's faults count; a server that is away does not, nor does a forged address."""
+        self.fail("alice@example.org")
+        self.daemon.await_log("reason=backend-unreachable")
+        self.assertEqual(self.banned(), [])
+        self.fail("nobody@example.org")
+        self.fail(FORGED)
+        self.daemon.await_log("reason=account-unknown", 2)
+        self.assertEqual(self.banned(), ["127.0.0.1", "127.0.0.1"])
+
+
+class HAProxyTests(TestCase):
+    """The front."""
+
+    def test_configuration(self) -> None:
+        """HAProxy has no complaint and no warning."""
+        require("haproxy", ("/usr/sbin/haproxy",), "haproxy")
+        done = run("/usr/sbin/haproxy", "-c", "-f", str(ETC / "haproxy" / "haproxy.cfg"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotRegex(done.stdout + done.stderr, "WARNING|ALERT")
