@@ -183,14 +183,15 @@ def make_connector(
     configuration: model.Configuration,
     dial: Dial,
     clock: Clock,
-    make_dialogue: MakeDialogue | None = None,
+    wrap: Callable[[MakeDialogue], MakeDialogue] | None = None,
 ) -> Connector:
-    """What makes connections to backends; ``make_dialogue``: in the place of our own."""
+    """What makes connections to backends; ``wrap`` stands round what makes their dialogues."""
     server = configuration.server
+    make = client_dialogue_maker(server.hostname, server.proxy_ttl)
     return Connector(
         clock,
         dial,
-        make_dialogue or client_dialogue_maker(server.hostname, server.proxy_ttl),
+        make if wrap is None else wrap(make),
         Limits(server.backend_timeout_seconds, server.backend_connect_retries),
     )
 
