@@ -24,6 +24,7 @@ from tests.integration.postfix_engines import ENGINES
 from tests.integration.postmap import ABSENT, FAILED, found
 from tests.support.ports import free_ports
 from tests.tables.contract_tests import INJECTIONS, ODD_KEYS
+from tests.tables.hostile_keys import hostile_keys
 
 TEXT = (
     "# comment\nUser@Example.com  first value \nstrasse@example.com folded\n"
@@ -383,7 +384,8 @@ class FaultTests(PostfixCase):
 
     def test_injections(self) -> Deferred[None]:
         """No key changes the meaning of a query: it finds itself, or nothing."""
-        keys = [key for key in (*INJECTIONS, *ODD_KEYS) if "\0" not in key and key.isprintable()]
+        odd = (*INJECTIONS, *ODD_KEYS, *hostile_keys())
+        keys = [key for key in odd if "\0" not in key and key.isprintable()]
 
         async def test() -> None:
             for kind, parameters in (

@@ -20,6 +20,7 @@ from mailroute.tables.string_table import Changes, TableSource, Values
 from tests.integration import engines
 from tests.integration.engines import Engine
 from tests.tables.contract_tests import INJECTIONS, TableContract
+from tests.tables.hostile_keys import hostile_keys
 
 KEY_COLUMN = {"mysql": "VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PRIMARY KEY"}
 CHANGES = {
@@ -155,6 +156,20 @@ class QueryTests:
             await self.answers(table, {key: (key[::-1],), "k": ("x",)})
             self.assertTrue(await table.delete(key))
         self.assertEqual(await table.list(), [("k", ("x",))])
+
+    async def test_any_key_is_data(self: Any) -> None:
+        """Whatever a query could be made of: as a key it finds nothing, or exactly its own row."""
+        table = await self.serve(**CHANGES)
+        await table.set("k", ("x",))
+        keys = hostile_keys()
+        for key in keys:
+            await self.answers(table, {key: None})
+        for number, key in enumerate(keys):
+            await table.set(key, (str(number),))
+        await self.answers(table, {key: (str(number),) for number, key in enumerate(keys)})
+        listed = dict(await table.list())
+        expected = {key: (str(number),) for number, key in enumerate(keys)}
+        self.assertEqual(listed, {**expected, "k": ("x",)})
 
     async def test_init(self: Any) -> None:
         """Statements to begin with are carried out before the first lookup, once."""

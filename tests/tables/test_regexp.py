@@ -6,6 +6,9 @@ import os
 import tempfile
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from mailroute.tables.regexp import RegexpSettings, RegexpTable
 from mailroute.tables.string_table import Values
 from tests.tables.asking import AskingCase
@@ -30,6 +33,19 @@ EXAMPLES: tuple[tuple[str, str | None, dict[str, bool], str, str | None], ...] =
     ("^a|b$", "y", {}, "axx", None),
     ("a|b", "y", {}, "axx", None),
     ("a|b", "y", {}, "b", "y"),
+)
+
+# Each lets a matcher that goes back try very many ways: exponentially or cubically many.
+HOSTILE = (
+    "(a|aa|a*)*(a*)*b",
+    "(a+)+$",
+    "^(([a-z])+.)+[A-Z]([a-z])+$",
+    "(.*)*(.*)*!",
+    r"([^@]+)*(\+[^@]*)*@(.+)+\.(.+)+!",
+    "(a?){60}a{60}",
+)
+PIECES = st.tuples(
+    st.sampled_from(["a", "b", "@", "aa", "ab", "+", ".", "é"]), st.integers(1, 1000)
 )
 
 
@@ -94,6 +110,14 @@ class RegexpTests(AskingCase):
         """Odd keys break nothing, one that is no text is absent."""
         self.survives_odd_keys(table("(.*)", "$1"))
         self.assertIsNone(self.ask(table("(?s).*"), "\ud800"))
+
+    @settings(max_examples=50, deadline=None, derandomize=True)
+    @given(st.sampled_from(HOSTILE), st.lists(PIECES, max_size=5))
+    def test_hostile_keys(self, pattern: str, pieces: list[tuple[str, int]]) -> None:
+        """Whatever the key, each of these patterns answers: others would try for ages."""
+        key = "".join(piece * count for piece, count in pieces)
+        for full_match in (True, False):
+            self.ask(table(pattern, "$0", full_match=full_match), key)
 
     def test_hostile_key(self) -> None:
         """A pattern that makes others try every split is answered: with them it would not be."""

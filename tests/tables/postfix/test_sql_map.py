@@ -127,6 +127,9 @@ class SqlMapTests(AwaitingCase):
         """Keys are folded as Unicode folds them, before anything else."""
         self.assertEqual(self.answer([("v",)], "Straße", result_format="%S"), "strasse")
         self.assertEqual(self.server.asked[0][0], ("strasse",))
+        # %u and %d, too, are parts of the folded key.
+        self.answer([], "User@EXAMPLE.com", query="SELECT a FROM t WHERE b = '%s' OR c = '%u|%d'")
+        self.assertEqual(self.server.asked[1][0], ("user@example.com", "user|example.com"))
 
     def test_not_asked(self) -> None:
         """Empty keys, NUL, and what is no UTF-8 are absent without a query."""

@@ -19,6 +19,7 @@ SUPPRESSED = None
 # Key; what a query with only %s, %u, %d, both %u and %d, and %2 has in their place.
 KEYS = (
     ("user@mail.example.com", True, "user", "mail.example.com", True, "example"),
+    ("user@example.com", True, "user", "example.com", True, "example"),
     ("user", True, "user", SUPPRESSED, False, SUPPRESSED),
     ("@example.com", True, SUPPRESSED, "example.com", False, "example"),
     ("user@", True, "user", SUPPRESSED, False, SUPPRESSED),
