@@ -51,12 +51,15 @@ def make_source(
     """The mapping's table; nothing is opened yet.
 
     ``tables`` are those of ``make_tables``, whose life is then their owner's; without them a
-    mapping that is a table makes and owns them itself, each in its ``wrap``.  Raises
-    ConfigurationError.
+    mapping that is a table makes and owns it itself and what it is made of, each in its
+    ``wrap``.  Raises ConfigurationError.
     """
     mapping = configuration.mapping
     if mapping.table is not None:
-        named = make_tables(configuration, reactor, wrap=wrap) if tables is None else tables
+        named = tables
+        if named is None:
+            # The others serve nobody: they are asked by commands alone.
+            named = make_tables(configuration, reactor, [mapping.table], wrap)
         return TableSource(named[mapping.table], named if tables is None else None)
     if mapping.redis is not None:
         settings = redis_settings(mapping.redis, mapping.table_timeout_seconds)

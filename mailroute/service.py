@@ -31,6 +31,7 @@ from mailroute.net.poller import Poller
 from mailroute.net.splice import Splicer
 from mailroute.net.ticks import CoarseClock
 from mailroute.signals import end_once, handle_signal
+from mailroute.table_composition import check_tables
 from mailroute.tables.contract import Key, Row
 from mailroute.tables.file import FileTable
 from mailroute.tables.sql_table import SqlTable
@@ -95,6 +96,7 @@ class MailrouteService(Service):
         """Try the table and the files; returns warnings, raises ConfigurationError."""
         warnings = list(self._configuration.warnings)
         complaints = composition.check_trust(self._configuration)
+        complaints += check_tables(self._configuration, self._reactor)
         try:
             warnings += composition.check_source(self._source)
         except ConfigurationError as error:
