@@ -24,15 +24,17 @@ class Circumstances:
     sni: str = ""
 
     def origin(self, configuration: Configuration) -> Origin:
-        """As if a client had come; the protocol is IMAP or what the first listener speaks.
+        """As if a client had come; the protocol is IMAP, or the first that is served.
 
         Raises UsageError for a protocol that there is not.
         """
         from mailroute.protocols import PROTOCOLS
         from mailroute.route import Origin
 
-        spoken = [listener.protocol for listener in configuration.listeners]
-        protocol = self.protocol or ("imap" if "imap" in spoken else spoken[0])
+        served = [listener.protocol for listener in configuration.listeners]
+        spoken = [name for name in served if name in PROTOCOLS]
+        usual = "imap" if "imap" in spoken or not spoken else spoken[0]
+        protocol = self.protocol or usual
         if protocol not in PROTOCOLS:
             known = ", ".join(PROTOCOLS)
             raise click.UsageError(f"there is no protocol {protocol!r}; there are {known}")

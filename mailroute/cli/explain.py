@@ -10,7 +10,7 @@ import click
 from mailroute.cli import statuses
 from mailroute.cli.circumstances import Circumstances, circumstances_options
 from mailroute.cli.invocation import Invocation, everywhere
-from mailroute.credentials import Identity
+from mailroute.credentials import Identity, Supplied
 from mailroute.errors import Failure
 from mailroute.route import Origin, Route
 
@@ -111,6 +111,8 @@ def route_facts(route: Route, identifier: str) -> dict[str, object]:
         "tls": backend.tls.value,
         "login name": route.login_name or identifier,
     }
+    if route.supplied is not None:
+        facts["password"] = _supplied_words(route.supplied)
     if backend.tls.value == "plain":
         return {**facts, "allow_plaintext_auth": backend.allow_plaintext_auth}
     if trust.pinned_sha256 is not None:
@@ -120,3 +122,10 @@ def route_facts(route: Route, identifier: str) -> dict[str, object]:
     names = [trust.server_name] if trust.server_name else list(backend.hosts)
     authorities = trust.ca_file or "the system's authorities"
     return {**facts, "certificate": f"for {' or '.join(names)}, by {authorities}"}
+
+
+def _supplied_words(supplied: Supplied) -> str:
+    """Whose password goes out instead of the client's, and when."""
+    whose = "the account" if supplied.master_user is None else supplied.master_user
+    when = "every login" if supplied.replaces_unchecked else "a login by certificate alone"
+    return f"ours, of {whose}, for {when}"

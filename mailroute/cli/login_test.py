@@ -101,6 +101,8 @@ class Trial:
                 route = await router.route(self.login.identity, self.origin)
                 facts = route_facts(route, self.login.identity.authcid)
                 self.story.tell("route", facts, since)
+                if route.supplied is not None:
+                    self.redaction.hide(route.supplied.password.encode())
                 backend, milestone = await connector.connect(route, self.login, self.origin)
             except Failure as failure:
                 return failure

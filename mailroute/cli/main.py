@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -79,11 +80,13 @@ class Commands(click.Group):
         except Failure as failure:
             print(f"mailroute: {visible(str(failure))}", file=sys.stderr)
             raise SystemExit(statuses.of(failure)) from None
-        except (click.ClickException, click.exceptions.Exit, OSError):
+        except (click.ClickException, click.exceptions.Exit):
             raise
         except (KeyboardInterrupt, click.Abort):
             raise SystemExit(statuses.INTERRUPTED + signal.SIGINT) from None
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # Whoever reads what we print has had enough: click ends quietly.
             # Python's own status would say "absent".
             traceback.print_exc()
             raise SystemExit(statuses.DEFECT) from None

@@ -23,6 +23,7 @@ from mailroute.errors import Failure
 from mailroute.events import Login, Rejected
 from mailroute.imap import syntax as imap
 from mailroute.patterns import is_pattern
+from mailroute.protocols import PASS_THROUGH
 from mailroute.route import Backend, Origin, Route
 
 MECHANISM = "X-MAILROUTE-CHECK"
@@ -120,7 +121,7 @@ async def probe(configuration: Configuration, endpoint: Endpoint, reactor: Any) 
             fault = failure.reason
         else:
             peer.abandon()
-            fault = _fault(milestone)
+            fault = _fault(endpoint.protocol, milestone)
     recorder.finish()
     offered = capabilities(endpoint.protocol, recorder.replies)
     return Probed(endpoint, fault, recorder.tls, offered)
@@ -137,9 +138,10 @@ def _single(backend: Backend, host: str) -> Backend:
     return replace(backend, hosts=(host,))
 
 
-def _fault(milestone: object) -> str:
+def _fault(protocol: str, milestone: object) -> str:
     if not isinstance(milestone, Rejected):
-        return "it accepted a login that was none"
+        # What is passed through has no login: the connection is all.
+        return "" if protocol in PASS_THROUGH else "it accepted a login that was none"
     reason = milestone.failure.reason
     # The dialogue came as far as it could: it looked for our mechanism among those offered.
     return "" if reason.endswith(MECHANISM) else reason

@@ -27,15 +27,20 @@ _HARMLESS = re.compile(rb"(mr[0-9]+ CAPABILITY)")
 
 
 class Redaction:
-    """Knows one secret, and where in the login we are."""
+    """Knows the secrets, and where in the login we are."""
 
     def __init__(self, secret: bytes) -> None:
-        """Without octets there is nothing to hide."""
-        self._pieces = _pieces(secret) if secret else frozenset()
+        self._pieces: frozenset[bytes] = frozenset()
         self._forms: tuple[re.Pattern[bytes], ...] = (_COMMAND,)
+        self.hide(secret)
+
+    def hide(self, secret: bytes) -> None:
+        """One more secret; without octets there is nothing to hide."""
+        if secret:
+            self._pieces |= _pieces(secret)
 
     def repeats(self, text: bytes) -> bool:
-        """Whether the text holds a telling part of the secret, plain, quoted or in base64."""
+        """Whether the text holds a telling part of a secret, plain, quoted or in base64."""
         folded = text.lower()
         return any(piece in folded for piece in self._pieces)
 

@@ -33,6 +33,16 @@ class OriginTests(ConfigurationCase):
         configuration = self.read_sections(listener=POP3, destination=DESTINATION)
         self.assertEqual(Circumstances(None).origin(configuration).protocol, "pop3")
 
+    def test_passed_through(self) -> None:
+        """Protocols without logins are not what accounts are looked up for."""
+        listener = POP3.replace("pop3", "smtp").replace("starttls", "plain")
+        destination = DESTINATION.replace("pop3", "smtp")
+        routing = '[routing]\nsmtp_passthrough_destination = "east"\n'
+        configuration = self.read_sections(
+            listener=listener, destination=destination, routing=routing, tls=""
+        )
+        self.assertEqual(Circumstances(None).origin(configuration).protocol, "imap")
+
     def test_unknown(self) -> None:
         """A protocol that there is not is named with those that there are."""
         with self.assertRaises(click.UsageError) as caught:

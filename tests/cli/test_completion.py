@@ -28,3 +28,11 @@ class CompletionTests(CallingCase):
         self.patch(os, "environ", {**os.environ, **asked})
         self.assertEqual(self.call(), 0)
         self.assertEqual(self.stdout.split(), [f"plain,{name}" for name in COMMANDS])
+
+    def test_protocols(self) -> None:
+        """Values of options as well."""
+        words = "mailroute lookup --protocol p"
+        asked = {VARIABLE: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "3"}
+        self.patch(os, "environ", {**os.environ, **asked})
+        self.assertEqual(self.call(), 0)
+        self.assertEqual(self.stdout.split(), ["plain,pop3"])

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.cli.explain import route_facts
+from mailroute.credentials import Supplied
 from mailroute.route import Backend, Route, TLSMode, Trust
 from tests.cli.calling import CallingCase
 
@@ -69,6 +70,17 @@ class RouteTests(SynchronousTestCase):
         """The client's own, or the row's."""
         self.assertEqual(self.facts(Trust())["login name"], "Alice")
         self.assertEqual(self.facts(Trust(), login_name="al")["login name"], "al")
+
+    def test_supplied(self) -> None:
+        """Credentials of ours: whose and when, never what."""
+        self.assertNotIn("password", self.facts(Trust()))
+        for supplied, words in (
+            (Supplied("hush"), "ours, of the account, for a login by certificate alone"),
+            (Supplied("hush", "boss", True), "ours, of boss, for every login"),
+        ):
+            facts = self.facts(Trust(), supplied=supplied)
+            self.assertEqual(facts["password"], words)
+            self.assertNotIn("hush", str(facts))
 
     def test_certificate(self) -> None:
         """The name, the authorities, the pin, or nothing at all."""

@@ -132,3 +132,18 @@ class TrialTests(LocalCase, ConfigurationCase):
         status, printed = self.attempt("alice", SECRET)
         self.assertEqual((status, printed["result"]), (75, "failed"))
         self.assertIn(WITHHELD, [line["text"] for line in printed["transcript"]])
+
+    def test_supplied(self) -> None:
+        """A password of the configuration goes out, and is in nothing that is shown."""
+        options = (
+            'password = "of the operator"\nallow_unchecked_passwords = true\n[destination.east.'
+        )
+        destination = DESTINATION.replace("[destination.east.", options, 1)
+        self.configuration = self.read_sections(destination=destination, mapping=MAPPING)
+        failure = Failure(FailureKind.BACKEND_BUSY, "no")
+        self.house.verdict = Rejected(failure, (b"[UNAVAILABLE] not of the operator",))
+        status, printed = self.attempt("alice", SECRET)
+        self.assertEqual(status, 75)
+        message = self.house.visits[0].logins[0].initial_response
+        self.assertEqual(message, b"\0alice\0of the operator")
+        self.assertNotIn("operator", json.dumps(printed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -99,6 +100,33 @@ class MainTests(CallingCase):
             self.command(act)
             self.assertEqual(self.call("mine"), status)
             self.assertIn(failure.reason, self.stderr)
+
+    def test_defect(self) -> None:
+        """A traceback has a status of its own: 1 would say that something is absent."""
+        self.command(lambda invocation: 1 // 0)
+        self.assertEqual(self.call("mine"), statuses.DEFECT)
+        self.assertIn("ZeroDivisionError", self.stderr)
+
+    def test_disk_full(self) -> None:
+        """An error of the system is no absence either."""
+
+        def act(invocation: Invocation) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.command(act)
+        self.assertEqual(self.call("mine"), statuses.DEFECT)
+        self.assertIn("No space left", self.stderr)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C, also at a prompt, has the shell's status and says nothing."""
+        for error in (KeyboardInterrupt(), click.Abort()):
+
+            def act(invocation: Invocation, error: BaseException = error) -> None:
+                raise error
+
+            self.command(act)
+            self.assertEqual(self.call("mine"), 130)
+            self.assertEqual(self.stderr, "")
 
 
 class ImportTests(CallingCase):

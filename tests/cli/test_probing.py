@@ -90,6 +90,12 @@ class ProbedTests(SynchronousTestCase):
         )
 
 
+PASSED = (
+    '[destination.mx]\nhost = "192.0.2.1"\n[destination.mx.protocol.smtp]\n'
+    'port = 25\ntls = "plain"\n'
+)
+
+
 class ProbeTests(LocalCase, ConfigurationCase):
     """Houses in memory."""
 
@@ -142,3 +148,18 @@ class ProbeTests(LocalCase, ConfigurationCase):
         self.assertIn("allow_plaintext_auth", found[0].fault)
         self.assertNotIn(MECHANISM, found[0].fault)
         self.assertEqual(found[0].capabilities, ["AUTH=PLAIN", "IMAP4REV1"])
+
+    def test_passed_through(self) -> None:
+        """A protocol without a login is well where there is a connection."""
+        self.reactor.listening[("192.0.2.1", 25)] = Script
+        listener = '[listener.mx]\nprotocol = "smtp"\nbind = ["127.0.0.1:25"]\ntls = "plain"\n'
+        routing = '[routing]\nsmtp_passthrough_destination = "mx"\n'
+        configuration = self.read_sections(
+            destination=PASSED, listener=listener, routing=routing, tls=""
+        )
+        done: Deferred[Any] = Deferred.fromCoroutine(probe_all(configuration, self.reactor))
+        self.settle()
+        self.advance(120)
+        self.assert_quiet()
+        (found,) = self.successResultOf(done)
+        self.assertEqual((found.fault, found.capabilities), ("", []))

@@ -42,6 +42,13 @@ class ReplyTests(SynchronousTestCase):
 
         law()
 
+    def test_several(self) -> None:
+        """A password of ours that replaces the client's is as secret as that."""
+        redaction = Redaction(b"correct horse")
+        redaction.hide(b"battery staple")
+        for secret in (b"correct horse", b"battery staple"):
+            self.assertEqual(redaction.reply(b"no: " + secret), WITHHELD)
+
     def test_parts(self) -> None:
         """A part of it is enough, and case does not hide it."""
         redaction = Redaction(b"correct horse battery")

@@ -22,6 +22,7 @@ from tests.integration.daemon import (
 )
 from tests.support.installed import require
 from tests.support.ports import free_ports
+from tests.support.processes import ServerProcess
 
 ETC = Path(__file__).parents[2] / "etc"
 SECONDS = 120
@@ -83,6 +84,38 @@ class Fail2banTests(TestCase):
 
 class HAProxyTests(TestCase):
     """The front."""
+
+    timeout = 4 * PATIENCE_SECONDS
+
+    def test_front(self) -> None:
+        """A client who comes through it is known by its own address, and served."""
+        require("haproxy", ("/usr/sbin/haproxy",), "haproxy")
+        port, other, front, other_front = free_ports(4)
+        toml = server() + capabilities("imap") + destinations(east=1)
+        toml += listener(port, proxy_protocol="required", proxy_trusted=["127.0.0.1/32"])
+        toml += table("mapping", source="file") + table("mapping.file", path="routes")
+        daemon = Daemon(toml)
+        self.addCleanup(daemon.remove)
+        (daemon.folder / "routes").write_text("alice@example.org east\n")
+        daemon.start(port)
+        text = (ETC / "haproxy" / "haproxy.cfg").read_text()
+        text = re.sub(r"192\.0\.2\.\d+:993", f"127.0.0.1:{port}", text)
+        text = re.sub(r"192\.0\.2\.\d+:465", f"127.0.0.1:{other}", text)
+        text = text.replace("bind :993", f"bind 127.0.0.1:{front}")
+        text = text.replace("bind :465", f"bind 127.0.0.1:{other_front}")
+        path = daemon.folder / "haproxy.cfg"
+        path.write_text(text.replace("maxconn 100000", "maxconn 100"))
+        haproxy = ServerProcess(
+            ["/usr/sbin/haproxy", "-db", "-f", str(path)], [front], daemon.folder / "haproxy.log"
+        )
+        self.addCleanup(haproxy.stop)
+        haproxy.start()
+        connection, greeting = greeted(front)
+        with connection:
+            self.assertTrue(greeting.startswith(b"* OK"), greeting)
+            mine = connection.getsockname()[1]
+            connection.sendall(b"a LOGOUT\r\n")
+            daemon.await_log(f"client=127.0.0.1:{mine} ")
 
     def test_configuration(self) -> None:
         """HAProxy has no complaint and no warning."""
