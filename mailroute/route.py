@@ -121,7 +121,7 @@ class Origin:
     server_port: int
     sni: str = ""
     is_trusted: bool = False
-    """Whether the connection comes from a proxy whose word about its clients is believed."""
+    """Whether the client is itself a proxy whose word about its clients is believed."""
     tls: TLSInfo | None = None
     """How the client's connection is encrypted; known for backends that are told anything."""
     introduction: Introduction = NO_INTRODUCTION

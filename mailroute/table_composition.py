@@ -67,6 +67,15 @@ def make_tables(
     return NamedTables(making.made)
 
 
+def check_tables(configuration: model.Configuration, reactor: Any) -> list[str]:
+    """Complaints about tables that cannot be made, also about those that no login asks."""
+    try:
+        make_tables(configuration, reactor)
+    except ConfigurationError as error:
+        return error.complaints
+    return []
+
+
 def redis_settings(settings: table_model.RedisSettings, seconds: float) -> RedisSettings:
     """What a table of Redis needs; a lookup may take ``seconds``."""
     return RedisSettings(settings.url.reveal(), settings.key_prefix, settings.pool_size, seconds)

@@ -257,6 +257,12 @@ class CheckTests(ServiceCase):
         self.assertIn("destination.west: ", complaint)
         self.assertIn("ca.pem: holds no PEM certificates", complaint)
 
+    def test_tables(self) -> None:
+        """A table that cannot be made, though no login asks it."""
+        service = self.make(server='[table.odd]\ntype = "regexp"\nregexp = "("')
+        error = self.assertRaises(ConfigurationError, service.check)
+        self.assertIn("table.odd: ", error.complaints[0])
+
     def test_certificate(self) -> None:
         """A certificate of ours that cannot be used."""
         (self.folder / "main.key").write_text("no key")

@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from mailroute import composition
 from mailroute.errors import ConfigurationError
-from mailroute.table_composition import make_tables
+from mailroute.table_composition import check_tables, make_tables
 from mailroute.tables.contract import Key, Row
 from mailroute.tables.named import NamedTables
 from mailroute.tables.redis import RedisTable
@@ -195,6 +195,22 @@ class MappingTests(ConfigurationCase):
         """The mapping owns its tables unless they are somebody else's."""
         self.assertIsInstance(self.source(MAPPING.format("both"))._life, NamedTables)
         self.assertIsNone(self.source(MAPPING.format("both"), share=True)._life)
+
+    def test_only_what_serves(self) -> None:
+        """Tables that the mapping does not ask are not opened for it."""
+        life = self.source(MAPPING.format("both"))._life
+        assert isinstance(life, NamedTables)
+        self.assertEqual(set(life), {"both", "aliases", "end"})
+
+    def test_faults(self) -> None:
+        """What cannot be made is complained of, whether a login asks it or not."""
+        configuration = self.read_sections(
+            mapping=MAPPING.format("same"), capabilities=TABLES.replace('"(.)@(.)"', '"("')
+        )
+        (complaint,) = check_tables(configuration, MemoryReactorClock())
+        self.assertIn("table.parts", complaint)
+        good = self.read_sections(mapping=MAPPING.format("same"), capabilities=TABLES)
+        self.assertEqual(check_tables(good, MemoryReactorClock()), [])
 
     def test_redis(self) -> None:
         """A Redis server; nothing is opened for it."""

@@ -23,6 +23,7 @@ from mailroute.events import Rejected
 from mailroute.journal import Journal
 from mailroute.net.client_peer import ClientPeer
 from mailroute.net.header_peer import HeaderPeer, Headers, Proxies
+from mailroute.net.networks import Networks
 from mailroute.net.tls import TLSSide
 from mailroute.net.transport import Clock, Transport
 from mailroute.route import Origin, TLSMode
@@ -123,7 +124,8 @@ class Listener(Factory):
     def _behind_proxy(self, peer: ClientPeer, proxies: Proxies, addr: IAddress | None) -> Protocol:
         """The session of a listener that somebody may be in front of."""
         is_trusted = proxies.trusted.has(addr)
-        peer.when_made = lambda made: self._begin(made, is_trusted)
+        # Who is believed is told by the header, too: a stranger behind a proxy is a stranger.
+        peer.when_made = lambda made: self._begin(made, proxies.trusted)
         is_required = proxies.headers is Headers.REQUIRED
         if not is_required and (not is_trusted or proxies.headers is Headers.OFF):
             return peer
@@ -140,9 +142,9 @@ class Listener(Factory):
             journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)
             journal.ended("proxy-header", detail=announced.refusal)
 
-    def _begin(self, peer: ClientPeer, is_trusted: bool = False) -> None:
+    def _begin(self, peer: ClientPeer, trusted: Networks | None = None) -> None:
         try:
-            origin = _origin(self._terms.protocol, peer.transport, is_trusted)
+            origin = _origin(self._terms.protocol, peer.transport, trusted)
         except OSError:
             # Gone before it was here.
             peer.transport.abortConnection()
@@ -233,7 +235,7 @@ _PROCESS = os.urandom(6).hex()
 _numbers = itertools.count(1)
 
 
-def _origin(protocol: str, transport: Transport, is_trusted: bool = False) -> Origin:
+def _origin(protocol: str, transport: Transport, trusted: Networks | None = None) -> Origin:
     client, server = transport.getPeer(), transport.getHost()
     return Origin(
         session_id=f"{_PROCESS}{next(_numbers):05x}",
@@ -242,5 +244,5 @@ def _origin(protocol: str, transport: Transport, is_trusted: bool = False) -> Or
         client_port=getattr(client, "port", 0),
         server_ip=getattr(server, "host", "unix"),
         server_port=getattr(server, "port", 0),
-        is_trusted=is_trusted,
+        is_trusted=trusted is not None and trusted.has(client),
     )

@@ -301,20 +301,24 @@ class XclientTests(IdentityCase):
         account = "dovecot-xclient-starttls@example.org"
         before = len(told().dovecot.log())
         forged = '("name" "x" "x-originating-ip" "198.51.100.1" "x-session-id" "mine")'
-        # The proxy in front is believed, and so is what its clients say: another one is needed.
-        with Wire("imap", self.strict.ports["imap", "plain"]) as wire:
-            self.assertTrue(wire.ask(f"i ID {forged}").startswith("i OK"))
-            self.assertTrue(wire.log_in(account, SECRET).is_accepted)
-        line = self.logged(told().dovecot, r"imap-login: .*Login: ", before)
-        self.assertIn("rip=127.0.0.1, ", line)
-        self.assertNotIn("mine", line)
+        for proxy, preamble, shown in (
+            (self.strict, b"", "127.0.0.1"),
+            # A proxy in front is believed, which does not make its clients believable.
+            (self.proxy, header(V6), V6),
+        ):
+            with Wire("imap", proxy.ports["imap", "plain"], "plain", preamble) as wire:
+                self.assertTrue(wire.ask(f"i ID {forged}").startswith("i OK"))
+                self.assertTrue(wire.log_in(account, SECRET).is_accepted)
+            line = self.logged(told().dovecot, rf"imap-login: .*Login: .*rip={shown}, ", before)
+            self.assertNotIn("mine", line)
 
     def test_believed(self) -> None:
         """A proxy in front that speaks ID, not PROXY, says who its client is."""
         account = "dovecot-xclient-starttls@example.org"
         before = len(told().dovecot.log())
         fields = f'("x-originating-ip" "{V6}" "x-originating-port" "99")'
-        with Wire("imap", self.proxy.ports["imap", "plain"], "plain", header(V4)) as wire:
+        itself = b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 143\r\n"
+        with Wire("imap", self.proxy.ports["imap", "plain"], "plain", itself) as wire:
             wire.ask(f"i ID {fields}")
             self.assertTrue(wire.log_in(account, SECRET).is_accepted)
         self.logged(told().dovecot, rf"imap-login: .*Login: .*rip={V6}, ", before)
@@ -380,3 +384,36 @@ class PassThroughTests(IdentityCase):
         failed = self.proxy.wait_for("login-failed", protocol="lmtp")
         self.assertEqual(failed["reason"], "backend-untrusted")
         self.assertEqual(self.proxy.wait_for("session", protocol="lmtp")["closed_by"], "no-backend")
+
+
+class LoopTests(ProxyTestCase):
+    """Two mailroutes, each of which takes the other for the account's server."""
+
+    ROUTING = """
+[routing]
+address_destination = "next"
+
+[destination.next]
+host = "localhost"
+allow_plaintext_auth = true
+forwarding = "xclient"
+protocol.imap = { port = 143, tls = "plain" }
+"""
+
+    def test_two(self) -> None:
+        """The hops count down: the login ends in a temporary failure, after as many as may be."""
+        account = "anybody@example.org"
+        settings = Settings((), {}, extra=self.ROUTING, server={"proxy_ttl": 4, "workers": 1})
+        proxies = [Proxy(settings), Proxy(settings)]
+        ports = [proxy.ports["imap", "plain"] for proxy in proxies]
+        for proxy, other in zip(proxies, reversed(ports), strict=True):
+            self.addCleanup(proxy.remove)
+            proxy.write_routes({account: f"{LOOPBACK}:{other}"})
+            proxy.start()
+            self.watch(proxy)
+        with Wire("imap", ports[0]) as wire:
+            self.assertEqual(wire.log_in(account, SECRET).code, "UNAVAILABLE")
+        failures = [each for proxy in proxies for each in proxy.events("login-failed")]
+        self.assertEqual(len([each for each in failures if "loop" in str(each["detail"])]), 1)
+        # The first, and one for each hop that it allowed.
+        self.assertEqual(len(failures), 5)

@@ -10,6 +10,7 @@ from twisted.internet.address import IPv4Address
 from mailroute.net.header_peer import OPTIONAL_SECONDS, REQUIRED_SECONDS, Headers, Proxies
 from mailroute.net.networks import Networks
 from mailroute.net.proxyheader import SIGNATURE
+from tests.support import local_reactor
 from tests.support.local_reactor import HERE, Script
 from tests.support.peers import PREAUTH_SECONDS, Settings, World, plain_message
 from tests.support.secured import Certificates, SecureScript, server_tls, trusting_client
@@ -41,6 +42,7 @@ class HeaderCase(SessionCase):
     def arrive(self, address: object = HERE, client: Script | None = None) -> Script:
         """A connection from this address."""
         client = client or Script()
+        self.patch(local_reactor, "HERE", address)
         protocol = self.world.listener.buildProtocol(address)  # type: ignore[arg-type]
         self.reactor.join(client, protocol)
         self.settle()
@@ -199,7 +201,7 @@ class OptionalTests(HeaderCase):
         client = self.arrive(STRANGER)
         self.assertTrue(client.take().startswith(b"* OK "))
         self.assertIn(b"BAD", self.say(client, V1))
-        self.assertEqual(self.leaves(client)["client"], "203.0.113.9:40000")
+        self.assertEqual(self.leaves(client)["client"], "198.51.100.66:5")
 
     def test_silent_client(self) -> None:
         """A proxy's machine without a header is greeted after a moment."""
@@ -239,17 +241,19 @@ class OffTests(HeaderCase):
     """Proxies whose word counts, but that send no header."""
 
     def test_trust(self) -> None:
-        """Whether a client is believed is told by where the connection comes from."""
-        for headers, address, is_trusted in (
-            (Headers.OFF, HERE, True),
-            (Headers.OFF, STRANGER, False),
-            (Headers.OPTIONAL, STRANGER, False),
-            (Headers.REQUIRED, HERE, True),
+        """Who is believed is a proxy himself: a stranger whom a header names is a stranger."""
+        for headers, place, header, is_trusted in (
+            (Headers.OFF, HERE, b"", True),
+            (Headers.OFF, STRANGER, b"", False),
+            (Headers.OPTIONAL, STRANGER, b"", False),
+            (Headers.OPTIONAL, HERE, V1, False),
+            (Headers.REQUIRED, HERE, V1, False),
+            (Headers.REQUIRED, HERE, V1.replace(b"198.51.100.7", b"203.0.113.77"), True),
+            (Headers.REQUIRED, HERE, LOCAL, True),
         ):
             self.behind(headers)
-            client = self.arrive(address)
-            if headers is Headers.REQUIRED:
-                self.say(client, V1)
+            client = self.arrive(place)
+            self.say(client, header)
             said = self.say(client, b"a AUTHENTICATE PLAIN " + plain_message("alice") + b"\r\n")
             self.assertIn(b"a OK", said)
             self.assertEqual(self.world.origins[-1].is_trusted, is_trusted)
