@@ -19,14 +19,14 @@ from mailroute.net.splice import Splicer
 from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
-from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance
+from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance, MakeServer
 from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.external import External
 from mailroute.sasl.registry import mechanisms
 from mailroute.sasl.substitution import substituted
 from mailroute.server_dialogue import ServerDialogue
-from mailroute.session import Surroundings
+from mailroute.session import Connect, Surroundings
 from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.contract import Table
@@ -135,8 +135,14 @@ def make_policy(configuration: model.Configuration) -> RoutingPolicy:
 
 def make_destinations(configuration: model.Configuration) -> Destinations:
     """What a looked-up value can mean."""
-    declared = {name: _destination(d) for name, d in configuration.destinations.items()}
-    return Destinations(declared, configuration.routing.address_destination)
+    return Destinations(
+        declared_destinations(configuration), configuration.routing.address_destination
+    )
+
+
+def declared_destinations(configuration: model.Configuration) -> dict[str, Destination]:
+    """The destinations and patterns by their names."""
+    return {name: _destination(d) for name, d in configuration.destinations.items()}
 
 
 def make_server_tls(configuration: model.Configuration) -> ServerTLS | None:
@@ -199,7 +205,7 @@ def make_connector(
 def make_surroundings(
     configuration: model.Configuration,
     router: Router,
-    connector: Connector,
+    connect: Connect,
     splicer: Splicer,
     reactor: Any,
 ) -> Surroundings:
@@ -210,7 +216,7 @@ def make_surroundings(
 
     return Surroundings(
         routes=router,
-        connect=connector.connect,
+        connect=connect,
         splice=splicer.splice,  # type: ignore[arg-type]
         seconds=reactor.seconds,
         pause=pause,
@@ -218,20 +224,30 @@ def make_surroundings(
     )
 
 
-def server_dialogue_maker(
-    configuration: model.Configuration, listener: model.Listener
-) -> Callable[[], ServerDialogue]:
-    """What makes the dialogue of each connection to this listener."""
-    if listener.protocol in PASS_THROUGH:
-        opaque = PASS_THROUGH[listener.protocol].make_server(Appearance(""))
-        return lambda: opaque(Policy((), starttls=False), True, 1)
-    capabilities = configuration.capabilities[listener.protocol]
-    looks = Appearance(
+def appearance(configuration: model.Configuration, protocol: str) -> Appearance:
+    """What the operator says about how we look on this protocol."""
+    capabilities = configuration.capabilities[protocol]
+    return Appearance(
         configuration.server.hostname,
         capabilities.banner,
         capabilities.advertise or None,
         capabilities.implementation,
     )
+
+
+def server_dialogue_maker(
+    configuration: model.Configuration,
+    listener: model.Listener,
+    make_server: MakeServer | None = None,
+) -> Callable[[], ServerDialogue]:
+    """What makes the dialogue of each connection to this listener.
+
+    ``make_server`` replaces what follows from the configuration alone.
+    """
+    if listener.protocol in PASS_THROUGH:
+        opaque = PASS_THROUGH[listener.protocol].make_server(Appearance(""))
+        return lambda: opaque(Policy((), starttls=False), True, 1)
+    capabilities = configuration.capabilities[listener.protocol]
     wanted = [name.upper() for name in capabilities.sasl]
     policy = Policy(
         mechanisms=mechanisms(
@@ -241,7 +257,8 @@ def server_dialogue_maker(
         cleartext_logins=capabilities.allow_plain_auth_without_tls,
         external=External.name in wanted and listener.client_ca is not None,
     )
-    make = PROTOCOLS[listener.protocol].make_server(looks)
+    looks = appearance(configuration, listener.protocol)
+    make = make_server or PROTOCOLS[listener.protocol].make_server(looks)
     secure = listener.tls == "implicit"
     return lambda: make(policy, secure, listener.max_auth_attempts)
 

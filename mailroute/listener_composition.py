@@ -14,20 +14,26 @@ from mailroute.net.networks import Networks
 from mailroute.net.own_places import OwnPlaces
 from mailroute.net.server_tls import ServerTLS
 from mailroute.net.transport import Clock
-from mailroute.protocols import PASS_THROUGH, SERVED
+from mailroute.protocols import PASS_THROUGH, SERVED, MakeServer
 from mailroute.route import TLSMode
 from mailroute.session import Surroundings
 
 
 def make_terms(
-    configuration: model.Configuration, listener: model.Listener, tls: ServerTLS | None
+    configuration: model.Configuration,
+    listener: model.Listener,
+    tls: ServerTLS | None,
+    make_server: MakeServer | None = None,
 ) -> Terms:
-    """What a listener serves, and to whom; ``tls``: our certificates, if there are any."""
+    """What a listener serves, and to whom; ``tls``: our certificates, if there are any.
+
+    ``make_server`` replaces what follows from the configuration alone.
+    """
     return Terms(
         protocol=listener.protocol,
         tls_mode=TLSMode(listener.tls),
         tls=tls and tls.side(listener.protocol, listener.client_ca),
-        make_dialogue=composition.server_dialogue_maker(configuration, listener),
+        make_dialogue=composition.server_dialogue_maker(configuration, listener, make_server),
         full=SERVED[listener.protocol].full,
         max_connections=listener.max_connections,
         preauth_seconds=listener.preauth_timeout_seconds,

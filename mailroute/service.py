@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from mailroute import composition, listener_composition, privileges
 from mailroute.config import model
 from mailroute.errors import CannotListen, ConfigurationError, Failure
+from mailroute.learning_composition import Learning
 from mailroute.net import sockets
 from mailroute.net.acceptor import Acceptor
 from mailroute.net.dialer import Dialer
@@ -32,7 +33,7 @@ from mailroute.net.splice import Splicer
 from mailroute.net.ticks import CoarseClock
 from mailroute.signals import end_once, handle_signal
 from mailroute.table_composition import check_tables
-from mailroute.tables.contract import Key, Row
+from mailroute.tables.exchangeable import ExchangeableTable
 from mailroute.tables.file import FileTable
 from mailroute.tables.sql_table import SqlTable
 
@@ -42,24 +43,6 @@ DRAIN_STEP_SECONDS = 0.1
 RETIREMENT_STEP_SECONDS = 1.0
 
 _log = Logger(namespace="mailroute")
-
-
-class Mapping:
-    """The mapping's table, which can be changed for another while it is asked."""
-
-    def __init__(self, source: composition.Source) -> None:
-        self.source = source
-        self.varies_on = source.varies_on
-        self.asked = 0
-        """Questions under way, at whichever table."""
-
-    async def lookup(self, key: Key) -> Row | None:
-        """See Table."""
-        self.asked += 1
-        try:
-            return await self.source.lookup(key)
-        finally:
-            self.asked -= 1
 
 
 class MailrouteService(Service):
@@ -72,7 +55,7 @@ class MailrouteService(Service):
         self._reactor = reactor
         self._log = Logger(namespace="mailroute")
         self._source = composition.make_source(configuration, reactor)
-        self._mapping = Mapping(self._source)
+        self._mapping = ExchangeableTable(self._source)
         self._cache = composition.make_cache(configuration, self._mapping, reactor)
         self._tls = composition.make_server_tls(configuration)
         self._clock = CoarseClock(reactor)
@@ -80,6 +63,7 @@ class MailrouteService(Service):
         own = listener_composition.own_places(configuration, self._clock)
         dialer = Dialer(reactor, self._clock, self._poller, own)
         self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
+        self._learning = Learning(configuration, self._connector, dialer.dial, self._clock)
         self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
         self._bound: list[tuple[model.Listener, socket.socket]] = []
@@ -155,12 +139,18 @@ class MailrouteService(Service):
         """Accept connections."""
         router = composition.make_router(self._configuration, self._cache, self._reactor)
         around = composition.make_surroundings(
-            self._configuration, router, self._connector, self._splicer, self._reactor
+            self._configuration, router, self._learning.connect, self._splicer, self._reactor
         )
+        self._learning.start()
         for listener in self._configuration.listeners:
             room = self._rooms.get(listener.name, self._room)
             mine = listener_composition.surroundings_for(self._configuration, listener, around)
-            terms = listener_composition.make_terms(self._configuration, listener, self._tls)
+            terms = listener_composition.make_terms(
+                self._configuration,
+                listener,
+                self._tls,
+                self._learning.make_server(listener.protocol),
+            )
             made = Listener(terms, mine, self._clock, room, self._log)
             self._listeners[listener.name] = made
         self._acceptors = [self._acceptor(bound, each.name) for each, bound in self._bound]
@@ -299,6 +289,7 @@ class MailrouteService(Service):
                         os.unlink(bind.address)
 
     def _close_acceptors(self) -> None:
+        self._learning.stop()
         for slot in list(self._lent):
             self.give_back(slot)
         for acceptor in self._acceptors:

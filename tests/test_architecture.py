@@ -41,6 +41,7 @@ ROOMS = {
     ),
     "fixed_route": Room(5, VALUES),
     "journal": Room(5, frozenset({"events", "errors", "route"}), WAITING),
+    "learning": Room(5, frozenset({"errors"}), WAITING),
     "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "session": Room(5, VALUES | {"journal"}, WAITING),
     # A listener gives birth to sessions; everything else that it needs is injected.
@@ -57,6 +58,7 @@ ROOMS = {
             "listener_composition",
             "table_composition",
             "mapping_composition",
+            "learning_composition",
             "observers",
             "privileges",
             "announced",

@@ -393,7 +393,9 @@ class SurroundingTests(CompositionCase):
         connector = composition.make_connector(configuration, cast(Any, None), clock)
         self.assertEqual(connector._limits, Limits(7.0, 4))
         router, splicer = self.router(server=server), Splicer(clock, 1.0)  # type: ignore[arg-type]
-        around = composition.make_surroundings(configuration, router, connector, splicer, clock)
+        around = composition.make_surroundings(
+            configuration, router, connector.connect, splicer, clock
+        )
         paused = Deferred.fromCoroutine(cast(Any, around.pause(3.0)))
         clock.advance(2.9)
         self.assertNoResult(paused)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.errors import FailureKind
-from mailroute.events import Rejected
+from mailroute.events import Login, Rejected
 from mailroute.managesieve.client import ManageSieveClient
 from mailroute.offer import Policy
 from mailroute.pop3.client import Pop3Client
@@ -17,7 +18,9 @@ from mailroute.route import Announcement, Introduction, Origin
 from mailroute.smtp.client import SmtpClient
 from mailroute.smtp.server import Greeting, SmtpServer
 from mailroute.xclient import COMMAND_OCTETS, dovecot_command, is_helo, smtp_commands, xtext
-from tests.support.dialogues import TLS, assert_transcript
+from tests.pop3 import test_client as pop3_tests
+from tests.smtp import test_client as smtp_tests
+from tests.support.dialogues import TLS, assert_transcript, written
 from tests.support.pairs import password
 
 ORIGIN = Origin(
@@ -31,7 +34,7 @@ ORIGIN = Origin(
 )
 POSTFIX = frozenset(b"NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT".split())
 DOVECOT = frozenset(b"ADDR PORT PROTO HELO LOGIN SESSION TTL TIMEOUT FORWARD".split())
-LOGIN = password("alice", b"secret")
+ALICE = password("alice", b"secret")
 BASE64 = base64.b64encode(b"\0alice\0secret").decode()
 
 
@@ -160,7 +163,7 @@ class SmtpTests(ConversationCase):
     SAID = "XCLIENT HELO=client.example SESSION=s1d ADDR=203.0.113.9"
 
     def make(self, starttls: bool) -> SmtpClient:
-        return SmtpClient(LOGIN, starttls, not starttls, b"proxy.example")
+        return SmtpClient(ALICE, starttls, not starttls, b"proxy.example")
 
     def test_starttls(self) -> None:
         """STARTTLS, EHLO, XCLIENT, EHLO, AUTH; the second EHLO is the client's own."""
@@ -250,7 +253,7 @@ class Pop3Tests(ConversationCase):
     SAID = "XCLIENT ADDR=203.0.113.9 PORT=4711 SESSION=s1d TTL=7"
 
     def make(self, starttls: bool) -> Pop3Client:
-        return Pop3Client(LOGIN, starttls, not starttls)
+        return Pop3Client(ALICE, starttls, not starttls)
 
     def test_stls(self) -> None:
         """Behind the handshake, before the login."""
@@ -302,7 +305,7 @@ class ManageSieveTests(ConversationCase):
     SAID = "XCLIENT ADDR=203.0.113.9 PORT=4711 SESSION=s1d TTL=7"
 
     def make(self, starttls: bool) -> ManageSieveClient:
-        return ManageSieveClient(LOGIN, starttls, not starttls)
+        return ManageSieveClient(ALICE, starttls, not starttls)
 
     def test_starttls(self) -> None:
         """Behind the handshake, before the login."""
@@ -352,3 +355,36 @@ class ManageSieveTests(ConversationCase):
         """The log says what the operator has to change."""
         hello = b'"SASL" "PLAIN"\r\n"XCLIENT"\r\nOK\r\n'
         self.assertIs(self.kind(hello + b'NO "x"\r\n'), FailureKind.BACKEND_INCAPABLE)
+
+
+class SmtpLawsTests(smtp_tests.SmtpClientLawsTests):
+    """The laws of every client dialogue hold for one that tells of its client, too."""
+
+    fragments: ClassVar[list[bytes]] = [
+        *smtp_tests.SmtpClientLawsTests.fragments,
+        b"250-XCLIENT ADDR PORT\r\n",
+        b"250-mx\r\n250-XCLIENT ADDR\r\n250 AUTH PLAIN\r\n",
+    ]
+
+    def make(self, login: Login, starttls: bool, secure: bool) -> SmtpClient:
+        client = super().make(login, starttls, secure)
+        client.announcement = announcement()
+        return client
+
+
+class Pop3LawsTests(pop3_tests.Pop3ClientLawsTests):
+    """The same for POP3."""
+
+    greeting: ClassVar[bytes] = b"+OK [XCLIENT] ready\r\n"
+
+    def make(self, login: Login, starttls: bool, secure: bool) -> ClientDialogue:
+        client = super().make(login, starttls, secure)
+        client.announcement = announcement()
+        return client
+
+    def test_laws_reach_the_login(self) -> None:
+        """XCLIENT stands before the password."""
+        dialogue = self.make(self.login(), False, True)
+        dialogue.start()
+        said = written(dialogue.receive_data(self.greeting + b"-ERR\r\n+OK\r\n+OK\r\n"))
+        self.assertRegex(said, b"CAPA\r\nXCLIENT .*\r\nUSER .*\r\nPASS .*\r\n")

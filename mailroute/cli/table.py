@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import click
 from mailroute.cli import statuses
 from mailroute.cli.invocation import Invocation, everywhere
 from mailroute.cli.output import Output, visible
+from mailroute.configured import default_config
 from mailroute.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,8 +21,20 @@ if TYPE_CHECKING:
 Action = Callable[["Entries", Sequence[str]], Coroutine[Any, Any, int]]
 
 
+def complete_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The tables of the configuration that begin so; faults in it are not the shell's affair."""
+    given = context.parent.params.get("config") if context.parent is not None else None
+    names = ["mapping"]
+    try:
+        with open(given or default_config(os.environ), "rb") as file:
+            names += tomllib.load(file).get("table", {})
+    except (OSError, ValueError, TypeError):
+        pass
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("name")
+@click.argument("name", shell_complete=complete_names)
 @click.argument("action", type=click.Choice(["get", "set", "delete", "list"]))
 @click.argument("words", nargs=-1, metavar="[KEY [VALUE]]...", type=click.UNPROCESSED)
 @everywhere

@@ -84,8 +84,19 @@ _COMMON_KEYS = (
 )
 _BANNER_DOC = "Text of the greeting; unset: mailroute's own."
 _LEARN_KEYS = (
-    Key("learn", values.boolean, False, "Ask the backends what they offer.", built=False),
-    Key("learn_interval", values.some_time, "10m", "How often.", built=False),
+    Key(
+        "learn",
+        values.boolean,
+        False,
+        "Whether to ask the destinations, and to offer only what all of them offer.",
+    ),
+    Key(
+        "learn_interval",
+        values.some_time,
+        "10m",
+        "How often they are asked.",
+        field="learn_interval_seconds",
+    ),
 )
 
 SECTIONS = {

@@ -218,6 +218,8 @@ class Capabilities:
     empty for POP3."""
     implementation: str | None = None
     """What ManageSieve calls us."""
+    learn: bool = False
+    learn_interval_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

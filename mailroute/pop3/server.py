@@ -28,6 +28,8 @@ class Greeting:
     """What an operator may say about this server."""
 
     banner: bytes = replies.DEFAULT_BANNER
+    capabilities: tuple[bytes, ...] = CAPABILITIES
+    """Those that do not depend on the channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Pop3Server(ServerDialogue):
         return _NEEDS_TLS if self._offer.needs_tls else b"[SYS/PERM] USER is disabled."
 
     def _capabilities(self) -> list[bytes]:
-        names = list(CAPABILITIES)
+        names = list(self._greeting.capabilities)
         if self._offer.starttls:
             names.append(b"STLS")
         if self._offer.passwords:

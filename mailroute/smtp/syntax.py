@@ -12,6 +12,7 @@ from mailroute.wire.strings import BadSyntax
 
 _MECHANISM = re.compile(rb"[A-Za-z0-9_-]{1,20}\Z")
 _CHUNK = re.compile(rb"([0-9]{1,18})(?: +LAST)?\Z", re.IGNORECASE)
+_SIZE = re.compile(r"[0-9]{1,20}\Z")
 _REPLY = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
 
 
@@ -53,6 +54,11 @@ def chunk_octets(argument: bytes) -> int | None:
     """How many octets follow this BDAT (RFC 3030 section 2), or None where it does not say."""
     match = _CHUNK.match(argument)
     return int(match[1]) if match else None
+
+
+def is_size(text: str) -> bool:
+    """Whether this is a number of octets (RFC 1870 section 3)."""
+    return _SIZE.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import click
+
 from mailroute.cli import opened
+from mailroute.cli.completion import VARIABLE
+from mailroute.cli.main import mailroute
+from mailroute.cli.table import command, complete_names
 from mailroute.errors import LookupFailed
 from mailroute.tables.static import StaticTable
 from tests.cli.calling import CallingCase
@@ -93,6 +99,26 @@ class TableTests(CallingCase):
         self.patch(StaticTable, "get", fail)
         self.assertEqual(self.table("homes", "get", "joe"), 75)
         self.assertIn("out of order", self.stderr)
+
+    def test_completion(self) -> None:
+        """Names of tables are completed, from the configuration as far as it can be read."""
+        path = self.configure(capabilities=TABLES)
+        for config, words, wanted in (
+            (path, "h", ["plain,homes"]),
+            (path, "", ["plain,mapping", "plain,homes"]),
+            ("/nowhere", "", ["plain,mapping"]),
+            (self.write("broken.toml", "["), "m", ["plain,mapping"]),
+            (self.write("odd.toml", "table = 7"), "m", ["plain,mapping"]),
+        ):
+            line = f"mailroute --config {config} table {words}"
+            asked = {VARIABLE: "bash_complete", "COMP_WORDS": line, "COMP_CWORD": "4"}
+            self.patch(os, "environ", {**os.environ, **asked})
+            self.assertEqual(self.call(), 0)
+            self.assertEqual(self.stdout.split(), wanted)
+        del asked[VARIABLE]
+        self.patch(os, "environ", {**asked, "MAILROUTE_CONFIG": path})
+        context = click.Context(command, parent=click.Context(mailroute))
+        self.assertEqual(complete_names(context, command.params[0], "ho"), ["homes"])
 
     def test_usage(self) -> None:
         """Too few words, too many, and an action that there is not."""

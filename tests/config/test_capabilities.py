@@ -69,6 +69,13 @@ class CapabilityTests(ConfigurationCase):
         ).capabilities
         self.assertEqual(found["pop3"].sasl, ("SCRAM-SHA-256", "SCRAM-SHA-1"))
 
+    def test_learn(self) -> None:
+        """What is offered may be learnt from the destinations, every so often."""
+        text = '[capabilities.imap]\nlearn = true\nlearn_interval = "1h"\n'
+        found = self.read_sections(capabilities=text).capabilities
+        self.assertEqual((found["imap"].learn, found["imap"].learn_interval_seconds), (True, 3600))
+        self.assertEqual((found["pop3"].learn, found["pop3"].learn_interval_seconds), (False, 600))
+
     def test_computed_capabilities(self) -> None:
         """What depends on the channel cannot be promised; LITERAL+ has no bound (RFC 7888)."""
         for name in ("STARTTLS", "logindisabled", "AUTH=PLAIN", "LITERAL+", "A B", "A]", "é", ""):
@@ -121,7 +128,7 @@ class CapabilityTests(ConfigurationCase):
             ),
             ("[capabilities.imaps]\n", "capabilities.imaps", "capabilities.imap?"),
             ("[capabilities.pop3]\nehlo = []\n", "capabilities.pop3.ehlo", "unknown key"),
-            ("[capabilities.imap]\nlearn = true\n", "capabilities.imap.learn", "not supported yet"),
+            ("[capabilities.imap]\nlearn = 1\n", "capabilities.imap.learn", "true or false"),
         ):
             self.complains(key, part, capabilities=text)
         self.assertIn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +15,7 @@ from mailroute.imap.identity import ARGUMENT_OCTETS, Field, arguments, introduct
 from mailroute.imap.server import Greeting, ImapServer
 from mailroute.route import Announcement, Introduction, Origin
 from mailroute.wire.strings import Command
+from tests.imap import test_client
 from tests.support.dialogues import TLS, assert_transcript, written
 from tests.support.laws import policy
 from tests.support.pairs import password
@@ -218,3 +220,20 @@ class ConversationTests(SynchronousTestCase):
             """,
             starttls=True,
         )
+
+
+class AnnouncingLawsTests(test_client.ImapClientLawsTests):
+    """The laws of every client dialogue hold for one that tells of its client, too."""
+
+    fragments: ClassVar[list[bytes]] = [
+        *test_client.ImapClientLawsTests.fragments,
+        b"* OK [CAPABILITY IMAP4rev1 ID AUTH=PLAIN] ready\r\n",
+        b"* CAPABILITY IMAP4rev1 ID AUTH=PLAIN\r\n",
+        b'* ID ("name" "x")\r\n',
+    ]
+    greeting: ClassVar[bytes] = b"* OK [CAPABILITY IMAP4rev1 ID SASL-IR AUTH=PLAIN] ready\r\n"
+
+    def make(self, login: Login, starttls: bool, secure: bool) -> ImapClient:
+        client = super().make(login, starttls, secure)
+        client.announcement = Announcement(ORIGIN, 7)
+        return client

@@ -384,3 +384,36 @@ class PassThroughTests(IdentityCase):
         failed = self.proxy.wait_for("login-failed", protocol="lmtp")
         self.assertEqual(failed["reason"], "backend-untrusted")
         self.assertEqual(self.proxy.wait_for("session", protocol="lmtp")["closed_by"], "no-backend")
+
+
+class LoopTests(ProxyTestCase):
+    """Two mailroutes, each of which takes the other for the account's server."""
+
+    ROUTING = """
+[routing]
+address_destination = "next"
+
+[destination.next]
+host = "localhost"
+allow_plaintext_auth = true
+forwarding = "xclient"
+protocol.imap = { port = 143, tls = "plain" }
+"""
+
+    def test_two(self) -> None:
+        """The hops count down: the login ends in a temporary failure, after as many as may be."""
+        account = "anybody@example.org"
+        settings = Settings((), {}, extra=self.ROUTING, server={"proxy_ttl": 4, "workers": 1})
+        proxies = [Proxy(settings), Proxy(settings)]
+        ports = [proxy.ports["imap", "plain"] for proxy in proxies]
+        for proxy, other in zip(proxies, reversed(ports), strict=True):
+            self.addCleanup(proxy.remove)
+            proxy.write_routes({account: f"{LOOPBACK}:{other}"})
+            proxy.start()
+            self.watch(proxy)
+        with Wire("imap", ports[0]) as wire:
+            self.assertEqual(wire.log_in(account, SECRET).code, "UNAVAILABLE")
+        failures = [each for proxy in proxies for each in proxy.events("login-failed")]
+        self.assertEqual(len([each for each in failures if "loop" in str(each["detail"])]), 1)
+        # The first, and one for each hop that it allowed.
+        self.assertEqual(len(failures), 5)
