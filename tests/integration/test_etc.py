@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import shutil
+import sqlite3
 import subprocess
+import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+from tests.integration.certificates import Authority
 from tests.integration.daemon import (
     PATIENCE_SECONDS,
     Daemon,
@@ -31,7 +38,59 @@ FORGED = "x client=192.0.2.66:1 reason=credentials-rejected"
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ETC.parent)}
+    return subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+class ExampleTests(TestCase):
+    """Every configuration, with certificates and a database."""
+
+    timeout = 4 * PATIENCE_SECONDS
+
+    def setUp(self) -> None:
+        """A certificate, its authority, and a database with everybody's tables."""
+        self.folder = Path(tempfile.mkdtemp(prefix="mailroute-etc-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.authority = Authority(self.folder)
+        self.certificate = self.authority.issue("main")
+        scripts = [path.read_text() for path in (ETC / "examples").glob("*.sql")]
+        with closing(sqlite3.connect(self.folder / "database")) as database:
+            for name in ("routes", "mailbox_routes"):
+                scripts.append(f"CREATE TABLE {name} (identifier, destination);")
+            database.executescript("".join(scripts))
+        (self.folder / "url").write_text("sqlite:database")
+
+    def adapted(self, text: str) -> str:
+        """The example, with the files of this test."""
+        for pattern, path in (
+            (r"/etc/mailroute/tls/fullchain\.pem", self.certificate.cert),
+            (r"/etc/mailroute/tls/privkey\.pem", self.certificate.key),
+            (r"/etc/mailroute/tls/[a-z-]*ca\.pem", self.authority.ca_file),
+            (r"/etc/mailroute/database-url", self.folder / "url"),
+            (r"[\w{}-]+\.internal\.example\.org", "localhost"),
+            (r"(?<=sqlite://)/var/lib/mailroute/\w+\.db", self.folder / "database"),
+        ):
+            text = re.sub(pattern, str(path), text)
+        return text
+
+    def test_check(self) -> None:
+        """``mailroute check`` has no complaint."""
+        checked = 0
+        for path in (ETC / "mailroute.toml", *(ETC / "examples").glob("*.toml")):
+            copy = self.folder / path.name
+            copy.write_text(self.adapted(path.read_text()))
+            copy.chmod(0o600)
+            done = run(sys.executable, "-m", "mailroute.cli", "--config", str(copy), "check")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            checked += 1
+        self.assertGreater(checked, 3)
 
 
 class Fail2banTests(TestCase):
