@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
@@ -19,12 +21,15 @@ def server_names(chain_file: str) -> tuple[str, ...]:
     return tuple(alternatives.get_values_for_type(x509.DNSName))
 
 
-def client_names(certificate: x509.Certificate) -> tuple[str, ...]:
+def client_names(certificate: x509.Certificate, now: datetime) -> tuple[str, ...]:
     """Who a client is: the mail addresses of its certificate, else its common name.
 
-    Whether the certificate is genuine was found out by the handshake.
+    Whether the certificate is genuine was found out by the handshake: by the first one of a
+    session that is resumed, which may go on behind the certificate's end.
     """
     try:
+        if certificate.not_valid_after_utc < now:
+            return ()
         alternatives = _alternatives(certificate)
         addresses = alternatives.get_values_for_type(x509.RFC822Name) if alternatives else []
         return tuple(addresses) or _common_names(certificate)[:1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from OpenSSL import SSL
@@ -93,7 +94,7 @@ class ListenerTLS:
         if self._client_ca is None:
             return ()
         certificate = connection.get_peer_certificate(as_cryptography=True)
-        return () if certificate is None else client_names(certificate)
+        return () if certificate is None else client_names(certificate, datetime.now(UTC))
 
 
 class _Shown:

@@ -9,7 +9,7 @@ import atexit
 import ssl
 from functools import cache
 
-from tests.integration import servers
+from tests.integration import clients, servers
 from tests.integration.certificates import Issued
 from tests.integration.clients import Wire, plain
 from tests.integration.dovecot import Dovecot, Options
@@ -170,6 +170,20 @@ class ExternalTests(ProxyTestCase):
             said += chunk
         self.assertIn(b"a OK", said)
         secure.close()
+
+    def test_resumed(self) -> None:
+        """A resumed session is still that of the certificate's holder."""
+        proxy = self.watch(front())
+        ticket = str(Certificates(self).folder / "ticket")
+        port = proxy.ports["imap", "implicit"]
+        arguments = ["s_client", "-connect", f"localhost:{port}", "-crlf", "-ign_eof"]
+        arguments += ["-CAfile", str(servers.authority().ca_file)]
+        proof = ["-cert", str(alice().cert), "-key", str(alice().key), "-sess_out", ticket]
+        commands = "a AUTHENTICATE EXTERNAL =\nb LOGOUT\n"
+        first = clients.run("openssl", "openssl", [*arguments, *proof], commands)
+        self.assertRegex(first.output, r"(?m)^New, (.|\n)*^a OK")
+        again = clients.run("openssl", "openssl", [*arguments, "-sess_in", ticket], commands)
+        self.assertRegex(again.output, r"(?m)^Reused, (.|\n)*^a OK")
 
     def test_without_a_certificate(self) -> None:
         """It is not offered, and not accepted; a password is."""

@@ -48,6 +48,11 @@ def certificate(common_name: str, *others: x509.GeneralName | bytes) -> x509.Cer
     return builder.sign(key, hashes.SHA256())
 
 
+def names_of(shown: x509.Certificate) -> tuple[str, ...]:
+    """Who shows this now."""
+    return client_names(shown, datetime.datetime.now(datetime.UTC))
+
+
 class ClientTests(SynchronousTestCase):
     """Who a client is."""
 
@@ -58,22 +63,29 @@ class ClientTests(SynchronousTestCase):
             x509.RFC822Name("alice@example.org"),
             x509.RFC822Name("a.smith@example.org"),
         )
-        found = client_names(certificate("Alice Smith", *names))
+        found = names_of(certificate("Alice Smith", *names))
         self.assertEqual(found, ("alice@example.org", "a.smith@example.org"))
 
     def test_common_name(self) -> None:
         """Without an address the common name."""
-        self.assertEqual(client_names(certificate("alice")), ("alice",))
-        self.assertEqual(client_names(certificate("alice", x509.DNSName("x"))), ("alice",))
+        self.assertEqual(names_of(certificate("alice")), ("alice",))
+        self.assertEqual(names_of(certificate("alice", x509.DNSName("x"))), ("alice",))
 
     def test_nobody(self) -> None:
         """A certificate without either names nobody."""
-        self.assertEqual(client_names(certificate("")), ())
-        self.assertEqual(client_names(certificate("", x509.DNSName("x.example"))), ())
+        self.assertEqual(names_of(certificate("")), ())
+        self.assertEqual(names_of(certificate("", x509.DNSName("x.example"))), ())
 
     def test_unreadable(self) -> None:
         """A certificate that cannot be read names nobody, its common name neither."""
-        self.assertEqual(client_names(certificate("alice", UNREADABLE)), ())
+        self.assertEqual(names_of(certificate("alice", UNREADABLE)), ())
+
+    def test_expired_meanwhile(self) -> None:
+        """A resumed session brings the certificate of its first handshake: it has an end."""
+        alice = certificate("alice")
+        end = alice.not_valid_after_utc
+        self.assertEqual(client_names(alice, end), ("alice",))
+        self.assertEqual(client_names(alice, end + _DAY), ())
 
 
 class ServerTests(SynchronousTestCase):
