@@ -34,10 +34,14 @@ def client_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
+    """Raises ValueError for a malformed certificate."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return None
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        # A certificate may hold what cryptography cannot read, and has no ValueError for.
+        raise ValueError(str(error)) from None
     return extension.value
 
 

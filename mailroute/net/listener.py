@@ -132,11 +132,13 @@ class Listener(Factory):
         announced = HeaderPeer(peer, is_required, self._clock, self._header_ended)
         announced.is_expected = is_trusted
         self._announced.add(announced)
+        self._room.enter()
         return announced
 
     def _header_ended(self, announced: HeaderPeer) -> None:
         """The peer takes over, or the connection is over."""
         self._announced.discard(announced)
+        self._room.leave()
         if announced.refusal:
             origin = _origin(self._terms.protocol, announced.transport)
             journal = Journal(origin, self._clock, self._log, self._terms.is_verbose)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from mailroute.net.transport import Clock
+from mailroute.route import ip_of
 
 MEMORY_SECONDS = 60.0
 """How long it is remembered whether an address is this machine's: addresses move."""
@@ -21,6 +22,7 @@ _HEADER, _ROUTE, _ATTRIBUTE = (
 )
 _REMEMBERED = 4096
 _TYPE_OFFSET = _HEADER.size + 7
+_LOOPBACK = {4: ipaddress.ip_address("127.0.0.1"), 6: ipaddress.ip_address("::1")}
 
 
 def is_local(address: str) -> bool:
@@ -68,7 +70,12 @@ class OwnPlaces:
 
     def have(self, address: str, port: int) -> bool:
         """Whether to connect to this IP address would lead back to us."""
-        ip = ipaddress.ip_address(address.partition("%")[0])
+        ip = ip_of(address)
+        if ip is None:
+            return False
+        if ip.is_unspecified:
+            # To connect there is to connect to this machine.
+            ip = _LOOPBACK[ip.version]
         if (str(ip), port) in self._exact:
             return True
         return (ip.version, port) in self._everywhere and self._is_ours(str(ip))

@@ -30,6 +30,9 @@ class XOAuth2:
         fields = message.split(b"\x01")
         if not fields[0].startswith(b"user=") or fields[-2:] != [b"", b""]:
             raise BadMessage("Malformed XOAUTH2 message")
+        if any(field[: len(b"user=")].lower() == b"user=" for field in fields[1:]):
+            # A backend may heed another of them than we do, and log in somebody else.
+            raise BadMessage("Several users in an XOAUTH2 message")
         name = fields[0][len(b"user=") :]
         account = identity(name) if name else claimed_identity(message, self._claim)
         return Login(account, self.name, message)

@@ -133,6 +133,18 @@ class TrialTests(LocalCase, ConfigurationCase):
         self.assertEqual((status, printed["result"]), (75, "failed"))
         self.assertIn(WITHHELD, [line["text"] for line in printed["transcript"]])
 
+    def test_any_reason(self) -> None:
+        """A reason is checked here, whoever has worded it."""
+        redaction, story = Redaction(SECRET), Story(self.reactor.seconds)
+        origin = Circumstances(None).origin(self.configuration)
+        login = password_login(b"alice", SECRET)
+        trial = Trial(self.configuration, origin, login, story, redaction)
+        failure = Failure(FailureKind.BACKEND_BUSY, f"it said {SECRET.decode()}")
+        for as_json in (True, False):
+            trial.report(failure, Recorder(story, redaction), Output(as_json))
+        self.assertNotIn(SECRET.decode(), self.stdout.getvalue())
+        self.assertEqual(self.stdout.getvalue().count(WITHHELD), 2)
+
     def test_supplied(self) -> None:
         """A password of the configuration goes out, and is in nothing that is shown."""
         options = (

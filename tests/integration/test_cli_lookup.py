@@ -78,7 +78,7 @@ class LookupCase(TestCase):
         route = steps[-1]
         self.assertEqual((route["step"], route["hosts"]), ("route", ["c.example.org"]))
         self.assertEqual((route["port"], route["tls"]), (143, "starttls"))
-        self.assertEqual(route["login_name"], "shared")
+        self.assertEqual(route["login_name"], "shared%admin")
         self.assertIn("for a.example.org", route["certificate"])
         said = mailroute("-c", path, "explain", "lost@other.org")
         self.assertEqual(said.status, 75, said)

@@ -10,7 +10,7 @@ from shutil import rmtree
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.net.certificates import client_names, server_names
@@ -18,7 +18,18 @@ from mailroute.net.certificates import client_names, server_names
 _DAY = datetime.timedelta(days=1)
 
 
-def certificate(common_name: str, *others: x509.GeneralName) -> x509.Certificate:
+# An ediPartyName (RFC 5280 section 4.2.1.6), which cryptography cannot read.
+UNREADABLE = bytes.fromhex("3009a50730058103616263")
+
+
+def extension(others: tuple[x509.GeneralName | bytes, ...]) -> x509.ExtensionType:
+    """The alternative names, or the octets that stand for them."""
+    if isinstance(others[0], bytes):
+        return x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, others[0])
+    return x509.SubjectAlternativeName(others)
+
+
+def certificate(common_name: str, *others: x509.GeneralName | bytes) -> x509.Certificate:
     """A certificate with these names, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
@@ -33,7 +44,7 @@ def certificate(common_name: str, *others: x509.GeneralName) -> x509.Certificate
         .not_valid_after(now + _DAY)
     )
     if others:
-        builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
+        builder = builder.add_extension(extension(others), critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
@@ -60,6 +71,10 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(client_names(certificate("")), ())
         self.assertEqual(client_names(certificate("", x509.DNSName("x.example"))), ())
 
+    def test_unreadable(self) -> None:
+        """A certificate that cannot be read names nobody, its common name neither."""
+        self.assertEqual(client_names(certificate("alice", UNREADABLE)), ())
+
 
 class ServerTests(SynchronousTestCase):
     """What a certificate of ours is for."""
@@ -81,6 +96,10 @@ class ServerTests(SynchronousTestCase):
     def test_common_name(self) -> None:
         """Old certificates have nothing else."""
         self.assertEqual(self.names(certificate("a.example")), ("a.example",))
+
+    def test_unreadable(self) -> None:
+        """Names that cannot be read are an error that is expected."""
+        self.assertRaises(ValueError, self.names, certificate("a.example", UNREADABLE))
 
     def test_no_certificate(self) -> None:
         """A file without one is an error."""

@@ -176,6 +176,20 @@ class RequiredTests(HeaderCase):
         self.say(first, V1)
         self.leaves(first)
 
+    def test_room_of_the_process(self) -> None:
+        """It has a descriptor: it counts where all listeners are counted together."""
+        room = self.world.room
+        before = room.left
+        for header in (V1, b"none\r\n"):
+            client = self.arrive()
+            self.assertEqual(room.left, before - 1)
+            self.say(client, header)
+            if client.lost is None:
+                self.assertEqual(room.left, before - 1)
+                self.leaves(client)
+            self.assertEqual(room.left, before)
+        self.end()
+
     def test_shut_down(self) -> None:
         """Whoever is still waited for is not waited for any longer."""
         client = self.arrive()

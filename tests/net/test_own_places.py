@@ -65,6 +65,19 @@ class OwnPlacesTests(SynchronousTestCase):
         self.assertFalse(own.have("2001:db8::1", 143))
         self.assertTrue(self.places(("::", 143)).have("2001:db8::1", 143))
 
+    def test_other_forms(self) -> None:
+        """IPv4 as a part of IPv6 is IPv4; the address of nobody is this machine's own."""
+        own = self.places(("192.0.2.1", 143), ("127.0.0.1", 143), ("::1", 143), ("0.0.0.0", 993))
+        for address, port in (
+            ("::ffff:192.0.2.1", 143),
+            ("::ffff:192.0.2.1", 993),
+            ("0.0.0.0", 143),
+            ("::", 143),
+        ):
+            self.assertTrue(own.have(address, port), address)
+        self.assertFalse(own.have("::ffff:192.0.2.2", 143))
+        self.assertFalse(own.have("no address", 143))
+
     def test_remembered(self) -> None:
         """The kernel is asked once in a while: a shared address moves between machines."""
         own = self.places(("0.0.0.0", 143))

@@ -41,6 +41,15 @@ class XOAuth2Tests(SynchronousTestCase):
         ):
             self.assertRaises(BadMessage, XOAuth2().login, [message])
 
+    def test_one_user(self) -> None:
+        """A second user, whom the backend might take, is nobody who was looked up."""
+        for message in (
+            b"user=a\x01user=b\x01auth=Bearer x\x01\x01",
+            b"user=a\x01auth=Bearer x\x01User=b\x01\x01",
+            b"user=\x01user=b\x01auth=Bearer x\x01\x01",
+        ):
+            self.assertRaises(BadMessage, XOAuth2("sub").login, [message])
+
     def test_token_is_a_secret(self) -> None:
         """It is in no repr, and the mechanism wants TLS."""
         login = XOAuth2().login([b"user=a\x01auth=Bearer hunter2\x01\x01"])
