@@ -49,13 +49,11 @@ def smtp_commands(announcement: Announcement, offered: Set[bytes]) -> list[bytes
     Only what is offered is told.  ADDR is in the last command: behind it we may no longer count
     as the proxy.  Empty where the backend takes nothing of what there is to tell.
     """
-    attributes = {
-        name: value for name, value in _attributes(announcement).items() if name in offered
-    }
-    last = attributes.pop(b"ADDR", None)
-    words = [name + b"=" + xtext(value) for name, value in attributes.items()]
-    if last is not None:
-        words.append(b"ADDR=" + xtext(last))
+    words = [
+        name + b"=" + xtext(value)
+        for name, value in _attributes(announcement).items()
+        if name in offered
+    ]
     commands: list[bytes] = []
     for word in words:
         if commands and len(commands[-1]) + len(word) + len(b" \r\n") <= COMMAND_OCTETS:
@@ -66,6 +64,7 @@ def smtp_commands(announcement: Announcement, offered: Set[bytes]) -> list[bytes
 
 
 def _attributes(announcement: Announcement) -> dict[bytes, bytes]:
+    """All that there is to tell, ADDR last."""
     origin = announcement.origin
     client, server = ip_of(origin.client_ip), ip_of(origin.server_ip)
     name = origin.introduction.name
