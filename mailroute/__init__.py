@@ -16,6 +16,7 @@ The rooms, lowest first; imports go down only (``tests/test_architecture.py`` ho
    ``routing``       identity -> key -> row -> route
    ``session``       one login, from the first milestone to the joined stream
    ``journal``       what a session tells the log
+   ``learning``      what all backends of a protocol offer
 6  ``net/``          connections: peers, TLS, listeners, the connector, the splice
 8  ``service`` ``tap`` ``cli/`` ``demo/``   putting it together; ``config/`` is read here alone
 """

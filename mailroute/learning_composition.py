@@ -111,7 +111,8 @@ class _LearntOffer:
 
     async def _ask(self, name: str) -> frozenset[str]:
         protocol = self._protocol.name
-        origin = Origin("learn", protocol, "127.0.0.1", 0, "127.0.0.1", 0)
+        # Without an address: a PROXY header then says that this is nobody's connection but ours.
+        origin = Origin("learn", protocol, "none", 0, "none", 0)
         route = Route("", name, self._backends[name])
         peer, milestone = await self._prober.connect(route, _NOBODY, origin)
         peer.abandon()

@@ -12,6 +12,7 @@ from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Login, Rejected
 from mailroute.learning import RETRY_SECONDS
 from mailroute.learning_composition import Learning
+from mailroute.net.proxyheader import SIGNATURE
 from mailroute.net.tls import BackendContexts
 from mailroute.offer import Policy
 from mailroute.route import Backend, Origin, Route, TLSMode
@@ -56,11 +57,13 @@ class LearningTests(ConfigurationCase):
             "west.example.org": Accepted((b"ID",)),
         }
         self.peers: list[Peer] = []
+        self.preambles: list[bytes] = []
         self.answer: object = None
         self.contexts = BackendContexts()
 
     async def dial(self, host: str, port: int, make: object, seconds: float) -> Peer:
         """A peer at this host."""
+        self.preambles.append(cast(Any, make)().preamble)
         self.peers.append(Peer(self.says[host]))
         return self.peers[-1]
 
@@ -105,6 +108,19 @@ class LearningTests(ConfigurationCase):
         self.says["west.example.org"] = Accepted((b"LITERAL-",))
         self.clock.advance(600)
         self.assertIn(b"[CAPABILITY IMAP4rev1 SASL-IR LITERAL- STARTTLS", self.greeting(learning))
+
+    def test_proxy_header(self) -> None:
+        """A server that waits for a PROXY header is told that nobody else is there (LOCAL)."""
+        east = SECTIONS["destination"].replace(
+            'host = "east.example.org"\n', 'host = "east.example.org"\nproxy_protocol = true\n'
+        )
+        configuration = self.read_sections(destination=east + WEST, capabilities=LEARN)
+        learning = Learning(
+            configuration, cast(Any, self), cast(Any, self.dial), cast(Any, self.clock)
+        )
+        self.addCleanup(learning.stop)
+        learning.start()
+        self.assertEqual(self.preambles, [SIGNATURE + b"\x20\0\0\0", b""])
 
     def test_refused(self) -> None:
         """A destination that says no has said nothing."""

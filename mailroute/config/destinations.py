@@ -20,7 +20,7 @@ from mailroute.config.schema import (
     complain_unknown,
     named_tables,
 )
-from mailroute.config.secrets import secret
+from mailroute.config.secrets import secret, warn_if_open
 from mailroute.patterns import is_pattern, label_of
 
 _TLS_KEYS = (
@@ -179,6 +179,8 @@ def read_destinations(raw: object, document: Document) -> dict[str, Destination]
         destination = Destination(name=name, hosts=hosts, endpoints=endpoints, **settings)
         _check_tls(destination, path, document)
         _check_login(destination, path, document)
+        if destination.password is not None:
+            warn_if_open(table["password"], (*path, "password"), document)
         _check_forwarding(destination, path, document)
         destinations[name] = destination
     return destinations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from mailroute.config.hidden import Secret
 from mailroute.config.model import FileMapping, LookupSettings, SqlMapping
 from mailroute.config.positions import KeyPath
 from mailroute.config.schema import REQUIRED, Key, Section
-from mailroute.config.secrets import is_inline, secret
+from mailroute.config.secrets import secret, warn_if_open
 from mailroute.config.table_model import RedisSettings
 
 SOURCES = ("sql", "file", "redis", "table")
@@ -204,13 +203,5 @@ def warn_of_open_password(raw: object, url: Secret, path: KeyPath, document: Doc
     text = url.reveal()
     authority = text.partition("://")[2].rpartition("@")[0]
     has_password = ":" in authority or re.search(r"(\A|[?&\s])password\s*=.", text) is not None
-    if not (is_inline(raw) and has_password):
-        return
-    try:
-        mode = os.stat(document.path).st_mode
-    except OSError:
-        return
-    if mode & stat.S_IROTH:
-        document.warn(
-            path, f"everybody on this machine can read this password: chmod o-r {document.path}"
-        )
+    if has_password:
+        warn_if_open(raw, path, document)

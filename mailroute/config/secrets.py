@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 
-from mailroute.config.document import Surroundings
+from mailroute.config.document import Document, Surroundings
 from mailroute.config.hidden import Secret
+from mailroute.config.positions import KeyPath
 from mailroute.config.values import readable_file
 
 _FORMS = '{ file = "path" }, { env = "NAME" } or { credential = "name" }'
@@ -32,6 +34,20 @@ def secret(raw: object, surroundings: Surroundings) -> Secret:
 def is_inline(raw: object) -> bool:
     """Whether the secret stands in the configuration file itself."""
     return isinstance(raw, str)
+
+
+def warn_if_open(raw: object, path: KeyPath, document: Document) -> None:
+    """Warn if the secret stands in the configuration file and everybody can read that."""
+    if not is_inline(raw):
+        return
+    try:
+        mode = os.stat(document.path).st_mode
+    except OSError:
+        return
+    if mode & stat.S_IROTH:
+        document.warn(
+            path, f"everybody on this machine can read this password: chmod o-r {document.path}"
+        )
 
 
 def _from_file(place: str, surroundings: Surroundings) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ _HANDSHAKES_A_ROUND = 4
 _log = Logger(namespace="mailroute.net")
 
 
+@runtime_checkable
 class Watched(Protocol):
     """A connection, as the poller sees it."""
 
@@ -40,7 +41,7 @@ class Watched(Protocol):
         """Something happened: a mask of READABLE, WRITABLE and ENDED."""
 
     def defect(self) -> None:
-        """``ready`` raised: the connection cannot be served on."""
+        """``ready``, or what was postponed, raised: the connection cannot be served on."""
 
 
 @implementer(IReadDescriptor)
@@ -150,10 +151,12 @@ class Poller:
         for _ in range(count):
             if not calls:
                 return
+            call = calls.popleft()
             try:
-                calls.popleft()()
+                call()
             except Exception:
-                _log.failure("a connection's postponed work failed")
+                _log.failure("a connection is closed for a defect")
+                _end_owner(call)
 
     def _wake(self) -> None:
         if not self._is_woken:
@@ -164,3 +167,13 @@ class Poller:
         self._is_woken = False
         if not self._epoll.closed:
             self.doRead()
+
+
+def _end_owner(call: Callable[[], None]) -> None:
+    """End the connection whose method failed.
+
+    Left open it would go on behind what has failed, and that may have been a verification.
+    """
+    owner = getattr(call, "__self__", None)
+    if isinstance(owner, Watched):
+        owner.defect()

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Protocol as Shape
 
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
@@ -25,6 +26,8 @@ from mailroute.route import Trust
 
 _NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
 _RELEASE_BUFFERS = 0x10
+_UNREADABLE = (DuplicateExtension, UnsupportedGeneralNameType)
+"""What cryptography raises for certificates that OpenSSL has accepted."""
 _VERIFY_ERRORS = {
     9: "it is not valid yet",
     10: "it has expired",
@@ -153,6 +156,9 @@ class BackendTLS:
                 verify_ip_address(connection, self._name)
             else:
                 verify_hostname(connection, self._name)
+        except _UNREADABLE:
+            reason = "the names of the certificate cannot be read"
+            raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None
         except (VerificationError, CertificateError, ValueError):
             reason = f"certificate is not for {self._name}"
             raise Failure(FailureKind.BACKEND_UNTRUSTED, reason) from None

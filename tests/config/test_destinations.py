@@ -6,6 +6,7 @@ import os
 
 from mailroute.config.destinations import declared_for
 from mailroute.config.model import Destination, Endpoint
+from mailroute.config.reader import read
 from tests.config.reading import SECTIONS, ConfigurationCase, configuration
 
 EAST = SECTIONS["destination"]
@@ -149,6 +150,16 @@ class DestinationTests(ConfigurationCase):
         self.assertEqual(east.password.reveal(), "hunter2")
         self.assertNotIn("hunter2", repr(found))
         self.assertFalse(east.allow_unchecked_passwords)
+
+    def test_open_password(self) -> None:
+        """A password in a file that everybody may read is told; one kept elsewhere is not."""
+        for value, is_told in (('"x"', True), ('{ env = "P" }', False)):
+            text = configuration(destination=f"{HEAD}password = {value}\n{IMAP}")
+            path = self.write("mailroute.toml", text)
+            os.chmod(path, 0o644)
+            warnings = read(path, environment={"P": "x"}).warnings
+            told = any("destination.east.password: everybody" in each for each in warnings)
+            self.assertEqual(told, is_told, warnings)
 
     def test_bad_login(self) -> None:
         """A master user has a password; names are not blank; a danger is named."""

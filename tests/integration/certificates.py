@@ -10,9 +10,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 _DAY = datetime.timedelta(days=1)
+# An ediPartyName (RFC 5280 section 4.2.1.6): OpenSSL takes it, cryptography cannot read it.
+UNREADABLE_NAMES = bytes.fromhex("3009a507a1050c03616263")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -54,16 +56,17 @@ class Authority:
         self.ca_file.write_bytes(_pem(self._certificate))
 
     def issue(
-        self, label: str, names: tuple[str, ...] = LOCAL_NAMES, valid_days: int = 30
+        self, label: str, names: tuple[str | bytes, ...] = LOCAL_NAMES, valid_days: int = 30
     ) -> Issued:
         """Sign a certificate for DNS names and addresses; ``label`` names its files.
 
-        With a negative ``valid_days`` it has expired already.
+        Octets stand for the whole extension with the names.  With a negative ``valid_days`` it
+        has expired already.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(label), self._name, key.public_key(), valid_days)
-            .add_extension(x509.SubjectAlternativeName([*map(_general, names)]), critical=False)
+            .add_extension(_alternatives(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
@@ -106,6 +109,12 @@ def _builder(
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _alternatives(names: tuple[str | bytes, ...]) -> x509.ExtensionType:
+    if isinstance(names[0], bytes):
+        return x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, names[0])
+    return x509.SubjectAlternativeName([_general(name) for name in names if type(name) is str])
 
 
 def _general(name: str) -> x509.GeneralName:

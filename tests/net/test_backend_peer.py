@@ -210,6 +210,20 @@ class TrustTests(PeerCase):
         self.join(server, tls=self.side)
         self.distrusted(server)
 
+    def test_verification_that_breaks(self) -> None:
+        """A defect in looking at the certificate is no consent: the connection ends there."""
+
+        def fail(connection: object) -> tuple[str, ...]:
+            raise ZeroDivisionError
+
+        self.patch(self.side, "verify", fail)
+        server = SecureScript(self.server, GREETING)
+        self.join(server, tls=self.side)
+        self.rejected()
+        self.assertNotIn(b"AUTHENTICATE", server.heard)
+        self.assertIsNotNone(server.lost)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_after_starttls(self) -> None:
         """The same behind STARTTLS: it is not mistaken for words in the clear."""
         server = _Upgrading(self.server)

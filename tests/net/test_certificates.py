@@ -14,12 +14,9 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.net.certificates import client_names, server_names
+from tests.integration.certificates import UNREADABLE_NAMES
 
 _DAY = datetime.timedelta(days=1)
-
-
-# An ediPartyName (RFC 5280 section 4.2.1.6), which cryptography cannot read.
-UNREADABLE = bytes.fromhex("3009a50730058103616263")
 
 
 def extension(others: tuple[x509.GeneralName | bytes, ...]) -> x509.ExtensionType:
@@ -73,7 +70,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """A certificate that cannot be read names nobody, its common name neither."""
-        self.assertEqual(client_names(certificate("alice", UNREADABLE)), ())
+        self.assertEqual(client_names(certificate("alice", UNREADABLE_NAMES)), ())
 
 
 class ServerTests(SynchronousTestCase):
@@ -99,7 +96,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """Names that cannot be read are an error that is expected."""
-        self.assertRaises(ValueError, self.names, certificate("a.example", UNREADABLE))
+        self.assertRaises(ValueError, self.names, certificate("a.example", UNREADABLE_NAMES))
 
     def test_no_certificate(self) -> None:
         """A file without one is an error."""

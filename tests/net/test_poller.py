@@ -24,6 +24,9 @@ class Watcher:
         if self.error is not None:
             raise self.error
 
+    def postponed(self) -> None:
+        self.ready(0)
+
     def defect(self) -> None:
         self.defects += 1
 
@@ -119,6 +122,17 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertEqual((broken.defects, fine.defects, len(fine.masks)), (1, 0, 1))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_defect_in_what_was_postponed(self) -> None:
+        """It reaches its own connection as well: nothing goes on behind it."""
+        broken, _, _ = self.watch()
+        broken.error = ZeroDivisionError()
+
+        self.poller.again(broken.postponed)
+        self.poller.slowly(broken.postponed)
+        self.poller.doRead()
+        self.assertEqual(broken.defects, 3)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
 
     def test_what_is_left_comes_after_what_is_ready(self) -> None:
         """Work that goes on for ever has one turn in each round."""

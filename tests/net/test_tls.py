@@ -19,7 +19,7 @@ from mailroute.imap.client import ImapClient
 from mailroute.net.connector import Connector, Limits
 from mailroute.net.tls import BackendContexts, explain_ssl_error
 from mailroute.route import Backend, Origin, Route, TLSMode, Trust
-from tests.integration.certificates import Issued
+from tests.integration.certificates import UNREADABLE_NAMES, Issued
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase
 from tests.support.pairs import password
@@ -99,6 +99,11 @@ class NameTests(BackendCase):
         """The subject's common name stands for nothing."""
         issued = self.certificates.issue(HOST, "other.example")
         self.untrusted(issued, self.trust(), "certificate is not for mail.example")
+
+    def test_unreadable_names(self) -> None:
+        """A certificate whose names nobody can read stands for nobody."""
+        issued = self.certificates.issue(HOST, UNREADABLE_NAMES)
+        self.untrusted(issued, self.trust(), "cannot be read")
 
     def test_configured_name(self) -> None:
         """The name of the configuration counts, wherever we dial."""

@@ -99,6 +99,6 @@ class Certificates:
         """What a trust names."""
         return str(self.authority.ca_file)
 
-    def issue(self, label: str, *names: str, valid_days: int = 30) -> Issued:
+    def issue(self, label: str, *names: str | bytes, valid_days: int = 30) -> Issued:
         """See Authority."""
         return self.authority.issue(label, names or (label,), valid_days)
