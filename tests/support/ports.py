@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+LOWEST_PORT = 10240
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many different ports on which nobody listens at the moment."""
+    """Return that many different ports that nobody uses at the moment.
+
+    None of those that the kernel gives to connections: one of them may be given away before
+    somebody listens.
+    """
+    ports: list[int] = []
     with ExitStack() as stack:
-        ports = []
-        for _ in range(count):
+        while len(ports) < count:
+            port = random.randrange(LOWEST_PORT, _lowest_of_connections())
             taken = stack.enter_context(socket.socket())
-            taken.bind((LOOPBACK, 0))
-            ports.append(int(taken.getsockname()[1]))
-        return ports
+            with suppress(OSError):
+                taken.bind((LOOPBACK, port))
+                ports.append(port)
+    return ports
+
+
+def _lowest_of_connections() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def is_open(port: int) -> bool:
