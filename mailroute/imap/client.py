@@ -126,7 +126,9 @@ class ImapClient(ClientDialogue):
         elif self._untagged_octets > REPLY_LIMIT:
             self._fail(FailureKind.BACKEND_MISBEHAVED, "too many untagged lines")
         elif self._state not in (State.STARTTLS, State.CAPABILITY, State.ID):
-            self._untagged.append(reply.raw)
+            is_list = capabilities is not None
+            raw = syntax.without_unauthenticate(reply.raw) if is_list else reply.raw
+            self._untagged.append(raw)
 
     def _completed(self, tagged: syntax.Tagged) -> None:
         ok = tagged.status == "OK"
@@ -220,6 +222,8 @@ class ImapClient(ClientDialogue):
             return
         self._accepted_words = tagged.words or b"Logged in"
         listed = syntax.capabilities_in(b"* OK " + tagged.words)
+        if listed is not None:
+            self._accepted_words = syntax.without_unauthenticate(tagged.words)
         if listed is None and self._capabilities is None:
             # The client may rely on the greeting's list for ever: get it the backend's own.
             self._command(State.CAPABILITY_AFTER_LOGIN, b"CAPABILITY")

@@ -18,9 +18,7 @@ _RESERVED = b"x-"
 _HOPS = b"x-proxy-ttl"
 _SESSION = b"x-session-id"
 _CLIENT = b"x-originating-ip"
-_ADDRESSES = frozenset(
-    {_CLIENT, b"x-originating-port", b"x-connected-ip", b"x-connected-port"}
-)
+_ADDRESSES = frozenset({_CLIENT, b"x-originating-port", b"x-connected-ip", b"x-connected-port"})
 _HOPS_DIGITS = 3
 
 Field = tuple[bytes, bytes | None]

@@ -15,6 +15,7 @@ _START = re.compile(rb"([^ ]*) ?([A-Za-z0-9.]*)")
 _AUTHENTICATE = re.compile(rb"[^ \r\n]* AUTHENTICATE(?![A-Za-z0-9.])", re.IGNORECASE)
 _TAGGED = re.compile(rb"([^ ]+) (OK|NO|BAD)(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(rb"[^ ]+ (?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
+_UNAUTHENTICATE = re.compile(rb" UNAUTHENTICATE(?=[ \]]|\Z)", re.IGNORECASE)
 # Only ever matched where a code may stand: searching for it would take quadratic time.
 _CODE = re.compile(rb"\[([^\] ]+)(?: ([^\]]*))?\]")
 
@@ -114,6 +115,14 @@ def tagged(line: bytes, tag: bytes) -> Tagged | None:
 def is_status(line: bytes) -> bool:
     """Whether the line ends in text for humans, in which a ``{n}`` announces no literal."""
     return line.startswith(b"+") or _STATUS.match(line) is not None
+
+
+def without_unauthenticate(text: bytes) -> bytes:
+    """A list of capabilities without UNAUTHENTICATE (RFC 8437).
+
+    Behind it the next account would be looked for at the backend of the last one.
+    """
+    return _UNAUTHENTICATE.sub(b"", text)
 
 
 def capabilities_in(line: bytes) -> frozenset[bytes] | None:

@@ -415,6 +415,18 @@ class AcceptedTests(Case):
         self.assertEqual(accepted.words, (b"Hi",))
         self.assertNotIn("mr", repr(accepted))
 
+    def test_unauthenticate_is_left_out(self) -> None:
+        """RFC 8437: behind it another account would be looked for at this one's backend."""
+        listed = b"CAPABILITY IMAP4rev1 unauthenticate IDLE UNAUTHENTICATE"
+        accepted = self.accepted(self.READY, b"mr1 OK [" + listed + b"] Hi\r\n")
+        self.assertEqual(accepted.words, (b"[CAPABILITY IMAP4rev1 IDLE] Hi",))
+        accepted = self.accepted(
+            self.READY, b"* " + listed + b"\r\n* OK no UNAUTHENTICATE here\r\nmr1 OK Hi\r\n"
+        )
+        self.assertEqual(
+            accepted.untagged, (b"* CAPABILITY IMAP4rev1 IDLE", b"* OK no UNAUTHENTICATE here")
+        )
+
     def test_list_refused_after_the_login(self) -> None:
         """The login stands, whatever the backend says to CAPABILITY."""
         accepted = self.accepted(self.READY, b"mr1 OK Hi\r\n", b"mr2 BAD what?\r\n")

@@ -132,6 +132,15 @@ class CapabilityTests(SynchronousTestCase):
         for line in (b"* OK " + b"[" * 60000, b"* OK [" + b"x " * 30000, b"[" * 60000):
             self.assertIsNone(syntax.capabilities_in(line))
 
+    def test_unauthenticate(self) -> None:
+        """It is left out wherever it stands, and nothing that only begins so."""
+        for text, left in (
+            (b"* CAPABILITY A UNAUTHENTICATE B", b"* CAPABILITY A B"),
+            (b"[CAPABILITY A Unauthenticate] Hi", b"[CAPABILITY A] Hi"),
+            (b"* CAPABILITY UNAUTHENTICATED XUNAUTHENTICATE", None),
+        ):
+            self.assertEqual(syntax.without_unauthenticate(text), left or text)
+
 
 class StatusTests(SynchronousTestCase):
     """Lines that end in text for humans."""

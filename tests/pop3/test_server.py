@@ -362,7 +362,9 @@ class TranscriptTests(SynchronousTestCase):
         self.assertNotRegex(said, rb"<.*>")
         said = written(dialogue.receive_data(b"CAPA\r\n"))
         self.assertNotIn(b"UTF8", said)
-        for command in (b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n", b"UTF8\r\n"):
+        apop = b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n"
+        # Nor is the command of proxies: who says so may be anybody.
+        for command in (apop, b"UTF8\r\n", b"XCLIENT ADDR=192.0.2.1\r\n"):
             events = dialogue.receive_data(command)
             self.assertEqual(len(events), 1, events)
             self.assertTrue(written(events).startswith(b"-ERR "))

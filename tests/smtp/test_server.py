@@ -329,6 +329,10 @@ class TranscriptTests(SynchronousTestCase):
             S: 252 2.0.0 Cannot verify the user; log in and send a message
             C: XCLIENT ADDR=192.0.2.1
             S: 500 5.5.2 Command not recognized
+            C: XFORWARD ADDR=192.0.2.1
+            S: 500 5.5.2 Command not recognized
+            C: MAIL FROM:<> AUTH=<boss@example.org>
+            S: 530 5.7.0 Authentication required
             """
             + EHLO
             + "C: quit\nS: 221 2.0.0 Bye\n= Close logout\nC: NOOP\n"
