@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mailroute.cli.story import masked
 from mailroute.config.model import Configuration
 from mailroute.errors import ConfigurationError
 from mailroute.mapping_composition import make_mapping_store
@@ -65,7 +66,10 @@ def _tell(warnings: Sequence[str], tell: Tell) -> None:
 
 
 class MappingTable(StringTable):
-    """The mapping as a table: the first value is the destination, others are ``column=value``."""
+    """The mapping as a table: the first value is the destination, others are ``column=value``.
+
+    What may be a secret in them is masked, as explain does.
+    """
 
     kind = MAPPING
 
@@ -77,7 +81,8 @@ class MappingTable(StringTable):
         row = await self._store.get(key)
         if row is None:
             return None
-        return row.destination or "", *(f"{name}={text}" for name, text in row.columns.items())
+        columns = masked(row.columns)
+        return row.destination or "", *(f"{name}={text}" for name, text in columns.items())
 
     async def set(self, key: str, values: Values) -> None:
         """Let the account live there.  Raises as MappingStore does."""

@@ -52,11 +52,14 @@ def row_facts(row: Row | None) -> object:
     """A row as facts; what may be a secret in it is masked."""
     if row is None:
         return "absent"
-    columns = {
-        name: MASK if _SECRET.search(name) and value else value
-        for name, value in row.columns.items()
+    return {"destination": row.destination, **masked(row.columns)}
+
+
+def masked(columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns of a row, without what may be a secret."""
+    return {
+        name: MASK if _SECRET.search(name) and value else value for name, value in columns.items()
     }
-    return {"destination": row.destination, **columns}
 
 
 def _words(value: object) -> str:

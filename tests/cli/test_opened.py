@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from mailroute.cli.opened import opened_mapping, opened_table
+from mailroute.cli.opened import MappingTable, opened_mapping, opened_table
 from mailroute.errors import ConfigurationError
+from mailroute.tables.contract import Row
+from mailroute.tables.mapping_store import MappingStore
 from mailroute.tables.named import NamedTables
 from mailroute.tables.string_table import StringTable
 from tests.config.reading import ConfigurationCase
@@ -110,6 +112,18 @@ class OpenedTests(ConfigurationCase):
                     await table.set("amy", values)
 
         self.successResultOf(self.within("mapping", work))
+
+    def test_secrets(self) -> None:
+        """A row's password is nobody's to read, its other columns are."""
+
+        class Store:
+            async def get(self, key: str) -> Row:
+                return Row("east", {"username": "j.smith", "password": "hunter2"})
+
+        table = MappingTable(cast(MappingStore, Store()))
+        asked = Deferred.fromCoroutine(table.get("joe"))
+        values = self.successResultOf(asked)
+        self.assertEqual(values, ("east", "username=j.smith", "password=****"))
 
     def test_faults(self) -> None:
         """A mapping that cannot be served is not opened."""
