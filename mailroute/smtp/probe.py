@@ -6,6 +6,7 @@ Nobody asks again behind AUTH: what we promise in EHLO is the server's to keep (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mailroute.events import Accepted
@@ -20,6 +21,8 @@ _PASSED = frozenset(
     }
 )
 """Extensions of mail transactions, which come behind the login."""
+_PRINTABLE = re.compile("[ -~]+")
+"""RFC 5321 section 4.1.1.1: keywords and parameters have no other octets."""
 
 
 class SmtpProbe(SmtpClient):
@@ -42,9 +45,14 @@ def kept(own: Sequence[str], learnt: Sequence[frozenset[str]]) -> tuple[str, ...
     common = frozenset.intersection(*lists)
     names = [line for line in map(_unsized, own) if line.upper() in common]
     known = {name.upper() for name in names}
-    names += sorted(line for line in common - known if line.partition(" ")[0] in _PASSED)
+    names += sorted(line for line in common - known if _is_passed(line))
     size = _least_size([own, *learnt])
     return tuple(f"SIZE {size}" if size and name.upper() == "SIZE" else name for name in names)
+
+
+def _is_passed(line: str) -> bool:
+    """Whether a server's line may be repeated: we answer EHLO for all of them."""
+    return line.partition(" ")[0] in _PASSED and _PRINTABLE.fullmatch(line) is not None
 
 
 def _unsized(line: str) -> str:

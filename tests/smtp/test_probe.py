@@ -70,6 +70,11 @@ class KeptTests(SynchronousTestCase):
         line = found("STARTTLS", "AUTH PLAIN", "XCLIENT NAME", "XFORWARD", "BURL IMAP", "VRFY")
         self.assertEqual(kept(OWN, [line]), ())
 
+    def test_unprintable(self) -> None:
+        """What no reply may hold (RFC 5321 4.1.1.1) is not repeated, and breaks no EHLO of ours."""
+        for line in ("LIMITS RCPTMAX=\ufffd", "DSN \0", "DSN a\rb", "LIMITS \x1b[2J", "DSN \x7f"):
+            self.assertEqual(kept(OWN, [found(line)]), (), line)
+
     def test_sizes(self) -> None:
         """The least limit that anybody has; none and zero are no limit (RFC 1870 section 4)."""
         for own, lines, size in (
