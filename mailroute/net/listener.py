@@ -26,7 +26,7 @@ from mailroute.net.header_peer import HeaderPeer, Headers, Proxies
 from mailroute.net.networks import Networks
 from mailroute.net.tls import TLSSide
 from mailroute.net.transport import Clock, Transport
-from mailroute.route import Origin, TLSMode
+from mailroute.route import Origin, TLSMode, ip_of
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Session, Surroundings, Totals
 
@@ -242,9 +242,16 @@ def _origin(protocol: str, transport: Transport, trusted: Networks | None = None
     return Origin(
         session_id=f"{_PROCESS}{next(_numbers):05x}",
         protocol=protocol,
-        client_ip=getattr(client, "host", "unix"),
+        client_ip=_ip(client),
         client_port=getattr(client, "port", 0),
-        server_ip=getattr(server, "host", "unix"),
+        server_ip=_ip(server),
         server_port=getattr(server, "port", 0),
         is_trusted=trusted is not None and trusted.has(client),
     )
+
+
+def _ip(address: object) -> str:
+    """The IP address, by one name in the log, for bans and for look-ups."""
+    ip: str = getattr(address, "host", "unix")
+    # A socket that takes both families, and some proxies, show IPv4 as a part of IPv6.
+    return str(ip_of(ip) or ip) if ip.startswith("::ffff:") else ip

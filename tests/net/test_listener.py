@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.address import UNIXAddress
+from twisted.internet.address import IPv6Address, UNIXAddress
 
 from mailroute.imap import replies
 from mailroute.net.stream import Stream
@@ -99,6 +99,17 @@ class BirthTests(SessionCase):
         for identifier in identifiers:
             self.assertRegex(identifier, r"\A[0-9a-f]{12}[0-9a-f]{5,}\Z")
         self.end()
+
+    def test_one_name(self) -> None:
+        """IPv4 that comes as a part of IPv6 is IPv4: bans and look-ups know one name of it."""
+        self.patch(Stream, "getPeer", lambda _: IPv6Address("TCP", "::ffff:203.0.113.9", 5))
+        self.patch(Stream, "getHost", lambda _: IPv6Address("TCP", "::ffff:c000:201", 143))
+        client, _ = self.world.log_in()
+        self.assertEqual(client.take(), JOINED)
+        self.assertEqual(self.world.table.asked[0].client_ip, "203.0.113.9")
+        self.assertEqual(self.world.table.asked[0].server_ip, "192.0.2.1")
+        self.end(client)
+        self.assertEqual(self.world.fields("session")["client"], "203.0.113.9:5")
 
     def test_unix(self) -> None:
         """A connection over a Unix socket has no address, and is served."""
