@@ -23,7 +23,10 @@ INITIAL_RESPONSE_ROOM = 8000
 NON_SYNCHRONIZING_LIMIT = 4096
 
 _TEMPORARY_CODES = frozenset({b"UNAVAILABLE", b"INUSE", b"LIMIT", b"SERVERBUG", b"CONTACTADMIN"})
-_POLICY_CODES = frozenset({b"EXPIRED", b"AUTHORIZATIONFAILED", b"PRIVACYREQUIRED", b"NOPERM"})
+_POLICY_CODES = frozenset({b"EXPIRED", b"AUTHORIZATIONFAILED", b"PRIVACYREQUIRED", b"NOPERM"}) | {
+    # RFC 2221: the account lives elsewhere; where, is the table's affair, which is asked again.
+    b"REFERRAL"
+}
 
 
 class State(Enum):
@@ -220,7 +223,8 @@ class ImapClient(ClientDialogue):
             # Nobody's credentials were seen: whose mail would this be?
             self._fail(FailureKind.BACKEND_MISBEHAVED, "OK to an unfinished login")
             return
-        self._accepted_words = tagged.words or b"Logged in"
+        is_told = tagged.words and tagged.code != b"REFERRAL"
+        self._accepted_words = tagged.words if is_told else b"Logged in"
         listed = syntax.capabilities_in(b"* OK " + tagged.words)
         if listed is not None:
             self._accepted_words = syntax.without_unauthenticate(tagged.words)
@@ -243,7 +247,8 @@ class ImapClient(ClientDialogue):
             kind = FailureKind.BACKEND_BUSY
         elif tagged.code in _POLICY_CODES:
             kind = FailureKind.BACKEND_REFUSED
-        words = (tagged.words,) if tagged.words else ()
+        # A referral tells of hosts that are none of the client's.
+        words = (tagged.words,) if tagged.words and tagged.code != b"REFERRAL" else ()
         self._reject(Failure(kind, said), words, tuple(self._untagged))
 
     # -- writing -------------------------------------------------------------------------

@@ -490,6 +490,15 @@ class RejectedTests(Case):
             self.assertEqual(verdict.words, (code + b"Sorry",))
             self.assertEqual(verdict.untagged, (b"* OK [ALERT] a",))
 
+    def test_referral(self) -> None:
+        """RFC 2221: neither followed nor passed on, and no wrong password."""
+        referral = "[REFERRAL imap://joe@inside.example/] Elsewhere"
+        self.check(PLAIN_READY + SENT + f"S: mr1 NO {referral}\n= Rejected backend-refused\n")
+        self.check(
+            PLAIN_READY + SENT + f"S: mr1 OK {referral}\nC: mr2 CAPABILITY\n"
+            "S: mr2 OK\n= Accepted Logged in\n"
+        )
+
     def test_no_words(self) -> None:
         """A bare NO brings no words, not empty ones: ours are said then."""
         self.assertEqual(self.verdict(self.READY, b"mr1 NO\r\n").words, ())
