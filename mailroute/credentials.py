@@ -37,3 +37,7 @@ class Supplied:
     """Whose password it is, where it is not the account's own."""
     replaces_unchecked: bool = False
     """Also for clients whose own password nobody has checked."""
+
+    def replaces(self, mechanism: str) -> bool:
+        """Whether these, not the client's own, are what the backend is shown."""
+        return self.replaces_unchecked or mechanism == "EXTERNAL"

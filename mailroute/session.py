@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mailroute.credentials import Identity
-from mailroute.errors import Failure
+from mailroute.errors import Failure, FailureKind
 from mailroute.events import (
     Challenge,
     ClientMilestone,
@@ -165,6 +165,7 @@ class Session:
             # Not the exception itself: it holds its frames, and they hold the login.
             backend, verdict = None, Rejected(Failure(failure.kind, failure.reason))
         if isinstance(verdict, Rejected):
+            verdict = _without_ours(verdict, login, attempt.route)
             self._journal.rejected(login, attempt.route, verdict.failure)
             if attempt.route is not None and attempt.route.hide_auth_errors:
                 verdict = Rejected(verdict.failure)
@@ -213,6 +214,18 @@ class Session:
         left = self._around.auth_failure_delay_seconds - elapsed
         if left > 0:
             await self._around.pause(left)
+
+
+def _without_ours(verdict: Rejected, login: Login, route: Route | None) -> Rejected:
+    """Credentials of ours that a backend refuses are no fault of the client's, nor its to read."""
+    supplied = route.supplied if route is not None else None
+    if supplied is None or not supplied.replaces(login.mechanism):
+        return verdict
+    failure = verdict.failure
+    if failure.kind.counts_as_attempt:
+        reason = f"our own credentials were refused, or the account is not there: {failure.reason}"
+        failure = Failure(FailureKind.BACKEND_INCAPABLE, reason)
+    return Rejected(failure)
 
 
 class _Attempt:

@@ -241,6 +241,18 @@ class RefusedTests(SessionCase):
 class HiddenTests(SessionCase):
     """Where the configuration asks for it, the backend's words are kept from the client."""
 
+    def test_credentials_of_ours(self) -> None:
+        """A password of the configuration that is refused is not the client's wrong password.
+
+        Nor are the backend's words the client's to read: they may repeat what was said to it.
+        """
+        self.world = World(self.reactor, Settings(password="of ours"))
+        client, _ = self.world.log_in(secret=b"wrong")
+        self.advance(DELAY_SECONDS)
+        self.assertEqual(client.take(), TEMPORARY)
+        self.assertEqual(self.world.fields("login-failed")["reason"], "backend-incapable")
+        self.end(client)
+
     def test_hidden(self) -> None:
         """A wrong password reads exactly as an unknown account."""
         self.world = World(self.reactor, Settings(hide_auth_errors=True))

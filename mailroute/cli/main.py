@@ -32,6 +32,7 @@ class Place:
 
 
 COMMANDS = {
+    "run": Place("run", "Serve in the foreground, as twistd does."),
     "check": Place("check", "Check the whole configuration."),
     "lookup": Place("lookup", "Tell where accounts live, as a login would find out."),
     "explain": Place("explain", "Show every step from a login's name to its server."),

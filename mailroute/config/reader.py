@@ -74,9 +74,7 @@ SECTIONS: tuple[Section, ...] = (
 """Every section with keys, in the order in which a reader of the documentation wants them."""
 
 
-def read(
-    path: str, *, environment: Mapping[str, str], text: str | None = None
-) -> Configuration:
+def read(path: str, *, environment: Mapping[str, str], text: str | None = None) -> Configuration:
     """Read and check the configuration file at ``path``.
 
     ``environment`` holds the variables that secrets may refer to; ``text`` is what the file

@@ -20,10 +20,9 @@ def substituted(login: Login, name: str | None, supplied: Supplied | None) -> Lo
 
     ``name`` replaces the account's; ``supplied`` replaces the credentials.
     """
-    is_proved = login.mechanism == "EXTERNAL"
-    if supplied is not None and (is_proved or supplied.replaces_unchecked):
+    if supplied is not None and supplied.replaces(login.mechanism):
         return _supplied(login, name, supplied)
-    if is_proved:
+    if login.mechanism == "EXTERNAL":
         raise _incapable("no password is configured to log in with for EXTERNAL")
     return login if name is None else _renamed(login, name)
 

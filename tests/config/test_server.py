@@ -42,8 +42,7 @@ class ServerTests(ConfigurationCase):
     def test_inert_defaults(self) -> None:
         """Keys of later features are accepted where they change nothing."""
         self.server(
-            "host_down_threshold = 5\nhost_down_min_clients = 2\n"
-            'host_down_cooldown = "30000ms"'
+            'host_down_threshold = 5\nhost_down_min_clients = 2\nhost_down_cooldown = "30000ms"'
         )
         text = "[server]\nhost_down_threshold = 6\n"
         self.complains("server.host_down_threshold", "not supported yet", server=text)

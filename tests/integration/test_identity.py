@@ -213,7 +213,6 @@ class IdentityCase(ProxyTestCase):
                 self.assertIn("real=127.0.0.1", found[-1][1])
         return found
 
-
     def at_postfix(self, way: str) -> list[str]:
         """The client's address is in Postfix's log, plain and by STARTTLS; returns the lines."""
         found = []

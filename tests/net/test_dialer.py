@@ -129,7 +129,6 @@ class DialerCase(SynchronousTestCase):
         self.assertEqual(open_descriptors() - self.before, self.opened)
 
 
-
 class LoopTests(DialerCase):
     """Listeners of our own are no backends."""
 

@@ -57,6 +57,8 @@ class Settings:
     """What a test may want otherwise."""
 
     hide_auth_errors: bool = False
+    password: str | None = None
+    """The destinations' own, in place of any client's."""
     east_hosts: tuple[str, ...] = (EAST[0],)
     front: TLSSide | None = None
     """Our certificate towards clients: then TLS comes before the greeting."""
@@ -164,7 +166,13 @@ class World:
         backend = Backend((WEST[0],), 143, mode, trust or Trust())
         backend = replace(backend, forwarding=self.settings.forwarding)
         return {
-            name: Destination(name, {"imap": replace(backend, hosts=hosts)}, hide)
+            name: Destination(
+                name,
+                {"imap": replace(backend, hosts=hosts)},
+                hide,
+                password=self.settings.password,
+                replaces_unchecked=self.settings.password is not None,
+            )
             for name, hosts in (("east", self.settings.east_hosts), ("west", (WEST[0],)))
         }
 
