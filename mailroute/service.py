@@ -25,6 +25,7 @@ from mailroute.errors import CannotListen, ConfigurationError, Failure
 from mailroute.learning_composition import Learning
 from mailroute.net import sockets
 from mailroute.net.acceptor import Acceptor
+from mailroute.net.certificate_watch import CertificateWatch
 from mailroute.net.dialer import Dialer
 from mailroute.net.joint import FLUSH_SECONDS
 from mailroute.net.listener import Listener, Room
@@ -65,6 +66,7 @@ class MailrouteService(Service):
         self._connector = composition.make_connector(configuration, dialer.dial, self._clock)
         self._learning = Learning(configuration, self._connector, dialer.dial, self._clock)
         self._splicer = Splicer(self._clock, configuration.server.bridge_idle_seconds)
+        self._watch: CertificateWatch | None = None
         self._ids = privileges.look_up(configuration.server.user, configuration.server.group)
         self._bound: list[tuple[model.Listener, socket.socket]] = []
         self._listeners: dict[str, Listener] = {}
@@ -155,6 +157,9 @@ class MailrouteService(Service):
             self._listeners[listener.name] = made
         self._acceptors = [self._acceptor(bound, each.name) for each, bound in self._bound]
         self._bound = []
+        if self._tls is not None:
+            self._watch = CertificateWatch(self._tls, self._reactor, self._log)
+            self._watch.start()
 
     def cover(self, slot: int, name: str, lent: socket.socket) -> None:
         """Accept at a socket of another slot for this listener, too; it is ours to close."""
@@ -290,6 +295,8 @@ class MailrouteService(Service):
 
     def _close_acceptors(self) -> None:
         self._learning.stop()
+        if self._watch is not None:
+            self._watch.stop()
         for slot in list(self._lent):
             self.give_back(slot)
         for acceptor in self._acceptors:

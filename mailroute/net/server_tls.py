@@ -61,6 +61,13 @@ class ServerTLS:
         connection.set_accept_state()
         return connection
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is read."""
+        pairs = [(each.chain_file, each.key_file) for each in self._settings.certificates]
+        authorities = [path for path in self._shown if path is not None]
+        return (*(path for pair in pairs for path in pair), *authorities)
+
     def reload(self) -> None:
         """Read all files again; raises Failure and keeps the old ones if one is broken."""
         self._shown = {client_ca: _Shown(self._settings, client_ca) for client_ca in self._shown}

@@ -175,6 +175,15 @@ class ServerTests(LocalCase):
         tls.reload()
         self.assertEqual(self.shown(tls, trusting_client()), "new.example")
 
+    def test_files(self) -> None:
+        """Whoever watches for changes is told every file, those of a listener's clients too."""
+        one, other = (self.certificates.issue(name) for name in ("one.example", "other.example"))
+        certificates = tuple(Certificate(str(each.cert), str(each.key)) for each in (one, other))
+        tls = ServerTLS(ServerTLSSettings(certificates))
+        tls.side("imap", str(one.cert))
+        expected = [one.cert, one.key, other.cert, other.key, one.cert]
+        self.assertEqual(tls.files, tuple(map(str, expected)))
+
     def test_unusable_files(self) -> None:
         """The file at fault is named."""
         empty = self.certificates.folder / "empty.pem"
