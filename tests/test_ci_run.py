@@ -15,7 +15,8 @@ MAKE = """\
 case "$*" in
 lint) exit {lint} ;;
 *WORKERS=2*) echo "$*" >{folder}/on_two; cat {folder}/log2; exit {on_two} ;;
-test*) cat {folder}/log; exit {tests} ;;
+*tests.integration.*) echo "$*" >>{folder}/halves; echo "PASSED (successes=100)" ;;
+test*) echo "$*" >{folder}/units; cat {folder}/log; exit {tests} ;;
 esac
 """
 GOOD = "PASSED (successes=10)\n"
@@ -49,44 +50,55 @@ class CountTests(SynchronousTestCase):
         """Without skips and with skips that have another reason."""
         self.assertEqual(
             self.run_with("Ran 345 tests in 1.0s\n\nPASSED (successes=345)\n"),
-            (0, "355 passed, 0 failed, 0 skipped"),
+            (0, "555 passed, 0 failed, 0 skipped"),
         )
         log = "[SKIPPED]\nonly root can do this\n\nPASSED (skips=2, successes=5)\n"
-        self.assertEqual(self.run_with(log), (0, "15 passed, 0 failed, 2 skipped"))
+        self.assertEqual(self.run_with(log), (0, "215 passed, 0 failed, 2 skipped"))
 
     def test_failed(self) -> None:
         """Failures and errors are added up."""
         log = "FAILED (skips=1, failures=2, errors=3, successes=4)\nmake: *** Error 1\n"
-        self.assertEqual(self.run_with(log, tests=2), (1, "14 passed, 5 failed, 1 skipped"))
+        self.assertEqual(self.run_with(log, tests=2), (1, "214 passed, 5 failed, 1 skipped"))
 
     def test_missing_server(self) -> None:
         """A skip for a missing server is no success."""
         log = "[SKIPPED]\nmissing dovecot: apt-get install x\n\nPASSED (skips=1, successes=5)\n"
-        self.assertEqual(self.run_with(log), (1, "15 passed, 0 failed, 1 skipped"))
+        self.assertEqual(self.run_with(log), (1, "215 passed, 0 failed, 1 skipped"))
 
     def test_two_workers(self) -> None:
         """The modules that are run once more exist, and their outcome counts."""
         log = "FAILED (failures=2, successes=4)\n"
-        expected = (1, "9 passed, 2 failed, 0 skipped")
+        expected = (1, "209 passed, 2 failed, 0 skipped")
         self.assertEqual(self.run_with("PASSED (successes=5)\n", on_two=(log, 2)), expected)
         said = (self.folder / "on_two").read_text()
         names = said.partition("TESTS=")[2].split()
         self.assertGreater(len(names), 3)
         for name in names:
             namedAny(name)
-        expected = (1, "5 passed, 1 failed, 0 skipped")
+        expected = (1, "205 passed, 1 failed, 0 skipped")
         self.assertEqual(self.run_with("PASSED (successes=5)\n", on_two=("", 2)), expected)
+
+    def test_whole(self) -> None:
+        """Every module of the tests is run, and none twice."""
+        self.run_with(GOOD)
+        said = (self.folder / "units").read_text() + (self.folder / "halves").read_text()
+        names = [word.removeprefix("TESTS=") for word in said.split() if "tests." in word]
+        self.assertEqual(len(names), len(set(names)))
+        for path in (CI_RUN.parents[1] / "tests").rglob("test_*.py"):
+            module = ".".join(path.relative_to(CI_RUN.parents[1]).with_suffix("").parts)
+            covered = [name for name in names if f"{module}.".startswith(f"{name}.")]
+            self.assertEqual(len(covered), 1, module)
 
     def test_no_summary(self) -> None:
         """Tests that did not even start count as one failure."""
-        expected = (1, "10 passed, 1 failed, 0 skipped")
+        expected = (1, "210 passed, 1 failed, 0 skipped")
         self.assertEqual(self.run_with("no such module\n", 1), expected)
 
     def test_nothing_ran(self) -> None:
         """Nothing is no success."""
-        self.assertEqual(self.run_with("", 0), (1, "10 passed, 1 failed, 0 skipped"))
+        self.assertEqual(self.run_with("", 0), (1, "210 passed, 1 failed, 0 skipped"))
 
     def test_linters(self) -> None:
         """The linters' complaint is in the exit status."""
         log = "PASSED (successes=3)\n"
-        self.assertEqual(self.run_with(log, lint=1), (1, "13 passed, 0 failed, 0 skipped"))
+        self.assertEqual(self.run_with(log, lint=1), (1, "213 passed, 0 failed, 0 skipped"))
