@@ -187,12 +187,15 @@ class MailrouteService(Service):
         super().stopService()
         return Deferred.fromCoroutine(self._drain())
 
-    def reload(self) -> None:
-        """SIGHUP: see ``renew``; and go on in a new log file."""
+    def reload(self) -> Deferred[None]:
+        """SIGHUP: see ``renew``; and go on in a new log file.  Fires when it is done."""
         self.rotate_log()
-        self._log.info("reloaded: {words}", words=self.renew())
+        return Deferred.fromCoroutine(self.renew()).addCallbacks(
+            lambda words: self._log.info("reloaded: {words}", words=words),
+            lambda failure: self._log.failure("not reloaded", failure),
+        )
 
-    def renew(self) -> str:
+    async def renew(self) -> str:
         """Read the mapping file and the certificates anew and forget what was looked up.
 
         What is broken keeps its old content and is named in the log.  Returns what was done.
@@ -200,7 +203,7 @@ class MailrouteService(Service):
         done = ["cache dropped"]
         if not isinstance(self._source, SqlTable):
             try:
-                self._source.reload()
+                await self._source.reload()
                 # Tables that may have several files say themselves what became of them.
                 done += ["mapping file read"] * isinstance(self._source, FileTable)
             except ConfigurationError as error:
@@ -215,6 +218,7 @@ class MailrouteService(Service):
                 done.append("the old certificates stay")
                 self._log.error("reload: {text}; the old certificates stay", text=failure.reason)
         self._connector.contexts.clear()
+        # Not before: until a file is read, logins get and remember what the old one says.
         self._cache.drop()
         return ", ".join(done)
 
