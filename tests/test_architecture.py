@@ -62,6 +62,7 @@ ROOMS = {
             "observers",
             "privileges",
             "announced",
+            "collector",
             "signals",
             "demo",
         ),
