@@ -113,6 +113,8 @@ class Destination:
     allow_unchecked_passwords: bool = False
     proxy_version: int = 0
     """1 or 2: of the PROXY header; 0: nothing was said of one."""
+    source_ips: tuple[str, ...] = ()
+    """IP addresses without brackets or scopes."""
 
 
 @dataclass(frozen=True, slots=True)

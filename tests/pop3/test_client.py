@@ -112,6 +112,21 @@ class WayTests(SynchronousTestCase):
                 trailing=b"+OK 2 320\r\n",
             )
 
+    def test_one_mechanism(self) -> None:
+        """Where one is insisted on, USER and PASS are no way, nor is another mechanism."""
+
+        def insisting() -> Pop3Client:
+            dialogue = make()
+            dialogue.insist("LOGIN")
+            return dialogue
+
+        by_login = "C: AUTH LOGIN\nS: + \nC: bXJvc2U=\nS: + \nC: c2VjcmV0\nS: +OK in\n"
+        for listed in ("S: USER\nS: SASL PLAIN LOGIN\n", "S: SASL LOGIN\nS: USER\n"):
+            assert_transcript(insisting, f"{HELLO}S: +OK\n{listed}S: .\n{by_login}= Accepted in\n")
+        said = b"+OK x\r\n+OK\r\nUSER\r\nSASL PLAIN\r\n.\r\n"
+        reason = rejected(insisting(), said).failure.reason
+        self.assertIn("the row's mech is LOGIN, which the backend does not offer", reason)
+
     def test_translated_to_auth_login(self) -> None:
         """AUTH LOGIN carries name and password where there is neither PLAIN nor USER."""
         self.check(
