@@ -71,6 +71,7 @@ ROOMS = {
             "observers",
             "privileges",
             "announced",
+            "collector",
             "signals",
             "demo",
         ),

@@ -138,15 +138,21 @@ class Attempt:
         ``source``: the address of ours to connect from.  Raises Failure.
         """
         self._poller = poller
-        is_v6 = ":" in address
         self.where = _shown(address, port)
         self.waiting: Deferred[None] | None = None
         self._timer: DelayedCall | None = None
         self._is_watched = False
-        self._sock: socket.socket | None = _new_socket(is_v6)
-        if source is not None:
-            self._leave_from(self._sock, source)
-        code = self._sock.connect_ex((address, port))
+        self._sock: socket.socket | None = None
+        try:
+            self._sock = _new_socket(":" in address)
+            if source is not None:
+                self._leave_from(self._sock, source)
+            code = self._sock.connect_ex((address, port))
+        except OSError as error:
+            # No IPv6 here, no such interface, no descriptor left: nothing to connect with.
+            self.give_up()
+            reason = f"{self.where}: {error.strerror}"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
         if code == errno.EINPROGRESS:
             self.waiting = Deferred()
             self._is_watched = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -235,6 +236,36 @@ class ListeningTests(ListeningCase):
         self.resolver.answer("::1", "127.0.0.1")
         self.connected(asked)
         self.accept()
+
+    def test_no_socket_for_a_family(self) -> None:
+        """Where the kernel has no IPv6, an address of it is one that cannot be reached."""
+        make = dialer._new_socket
+
+        def without_v6(is_v6: bool) -> socket.socket:
+            if is_v6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            return make(is_v6)
+
+        self.patch(dialer, "_new_socket", without_v6)
+        asked = self.dial(NAME, self.port)
+        self.resolver.answer("::1", "127.0.0.1")
+        self.connected(asked)
+        self.accept()
+
+    def test_no_descriptor_left(self) -> None:
+        """It is a backend that cannot be reached for now, and no defect of ours."""
+
+        def exhausted(is_v6: bool) -> socket.socket:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        self.patch(dialer, "_new_socket", exhausted)
+        asked = self.dial("127.0.0.1", self.port)
+        self.assertEqual(self.failed(asked), f"127.0.0.1:{self.port}: Too many open files")
+
+    def test_interface_that_is_not_there(self) -> None:
+        """A link-local address names its interface, which only the kernel knows."""
+        asked = self.dial("fe80::1%nowhere", self.port)
+        self.assertIn(f"[fe80::1%nowhere]:{self.port}: ", self.failed(asked))
 
     def test_resolvers_order(self) -> None:
         """The resolver's first address is taken, whatever its family."""
