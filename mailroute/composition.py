@@ -204,7 +204,7 @@ def appearance(configuration: model.Configuration, protocol: str) -> Appearance:
     return Appearance(
         configuration.server.hostname,
         capabilities.banner,
-        capabilities.advertise or None,
+        capabilities.advertise,
         capabilities.implementation,
     )
 
