@@ -47,6 +47,10 @@ class ClientDialogue(Dialogue):
         self.login_is_used = False
         """Whether the login was begun: from then on another try would be another attempt."""
 
+    def insist(self, mechanism: str) -> None:
+        """Log in by this mechanism, whatever else the backend offers."""
+        self._exchange.only = mechanism
+
     def start(self) -> list[Event]:
         """The connection stands; the backend speaks first."""
         return self._advance()
@@ -113,11 +117,20 @@ class ClientDialogue(Dialogue):
         self.login_is_used = True
         return self._login
 
+    def _fits_password_command(self, login: Login) -> bool:
+        """The protocol's own commands carry one name, so none on behalf of another."""
+        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
+        return is_password and self._exchange.only is None
+
     def _incapable(self, offers: Callable[[str], bool]) -> None:
         """The backend has no way in for this login."""
-        mechanism = self._require_login().mechanism
+        mechanism, only = self._require_login().mechanism, self._exchange.only
         reason = f"backend offers no way to log in by {mechanism}"
-        if self._exchange.is_downgraded(offers):
+        if only is not None and offers(only) and only != mechanism:
+            reason = f"the row's mech is {only}, which cannot be made of a login by {mechanism}"
+        elif only is not None and not offers(only):
+            reason = f"the row's mech is {only}, which the backend does not offer"
+        elif self._exchange.is_downgraded(offers):
             reason = (
                 f"backend offers {mechanism}-PLUS, which we cannot; a client that could use it "
                 "takes that for an attack: take it from the backend's mechanisms"

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mailroute import composition, listener_composition, privileges
+from mailroute import composition, destination_composition, listener_composition, privileges
 from mailroute.config import model
 from mailroute.errors import CannotListen, ConfigurationError, Failure
 from mailroute.learning_composition import Learning
@@ -81,7 +81,8 @@ class MailrouteService(Service):
     def check(self) -> list[str]:
         """Try the table and the files; returns warnings, raises ConfigurationError."""
         warnings = list(self._configuration.warnings)
-        complaints = composition.check_trust(self._configuration)
+        warnings += destination_composition.check_sources(self._configuration)
+        complaints = destination_composition.check_trust(self._configuration)
         complaints += check_tables(self._configuration, self._reactor)
         try:
             warnings += composition.check_source(self._source)

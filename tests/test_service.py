@@ -250,6 +250,12 @@ class CheckTests(ServiceCase):
         self.assertEqual(warnings, list(service._configuration.warnings))
         self.assertEqual(len([text for text in warnings if "server.bridge_idle" in text]), 1)
 
+    def test_sources(self) -> None:
+        """An address to connect from that this machine has not, now."""
+        warnings = self.make(west='source_ips = ["192.0.2.77"]').check()
+        (warning,) = (text for text in warnings if "source_ips" in text)
+        self.assertIn("destination.west.source_ips: 192.0.2.77 is no address", warning)
+
     def test_trust(self) -> None:
         """A file by which a backend is to be trusted, and that cannot be."""
         (self.folder / "ca.pem").write_text("no certificate")

@@ -55,7 +55,11 @@ class Recorder:
         """The same way to connect, noted."""
 
         def noted(
-            host: str, port: int, make: Callable[[], BackendPeer], seconds: float
+            host: str,
+            port: int,
+            make: Callable[[], BackendPeer],
+            seconds: float,
+            sources: tuple[str, ...],
         ) -> Awaitable[BackendPeer]:
             self._begin()
 
@@ -63,7 +67,7 @@ class Recorder:
                 self.mark("connect", {"to": f"{host}:{port}"})
                 return make()
 
-            return dial(host, port, made, seconds)
+            return dial(host, port, made, seconds, sources)
 
         return noted
 

@@ -187,9 +187,7 @@ class ImapClient(ClientDialogue):
             self._incapable(offers)
 
     def _can_use_login(self, login: Login, capabilities: frozenset[bytes]) -> bool:
-        """LOGIN carries one name only, so it cannot log in on behalf of another."""
-        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
-        return is_password and b"LOGINDISABLED" not in capabilities
+        return self._fits_password_command(login) and b"LOGINDISABLED" not in capabilities
 
     def _authenticate(self, mechanism: str, has_initial: bool) -> None:
         command = b"AUTHENTICATE " + mechanism.encode()

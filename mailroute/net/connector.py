@@ -27,8 +27,13 @@ RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE, FailureKind.BACKEND_TIME
 JITTER_SECONDS = (0.1, 0.3)
 
 MakeDialogue = Callable[[Route, Login, Origin], ClientDialogue]
-Dial = Callable[[str, int, Callable[[], BackendPeer], float], Awaitable[BackendPeer]]
-"""Connects to host and port within some seconds, and makes the peer then; raises Failure."""
+Dial = Callable[
+    [str, int, Callable[[], BackendPeer], float, tuple[str, ...]], Awaitable[BackendPeer]
+]
+"""Connects to host and port within some seconds, and makes the peer then; raises Failure.
+
+Last come the addresses to connect from, if it matters.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Connector:
             peer.preamble = preamble
             return peer
 
-        peer = await self._dial(host, backend.port, make_peer, seconds)
+        peer = await self._dial(host, backend.port, make_peer, seconds, backend.source_ips)
         try:
             milestone = await peer.milestone()
         except BaseException:

@@ -116,6 +116,17 @@ class FileTests(CheckCase):
         check_files(self.read_sections(), self.findings)
         self.complained("tls.certificate: ", "key.pem", "not the one of")
 
+    def test_sources(self) -> None:
+        """An address to connect from that is not here is doubtful."""
+        self.certify()
+        destination = (
+            '[destination.east]\nhost = "east.example.org"\nsource_ips = ["192.0.2.77"]\n'
+            '[destination.east.protocol.imap]\nport = 993\ntls = "implicit"\n'
+        )
+        check_files(self.read_sections(destination=destination), self.findings)
+        self.assertEqual(self.findings.complaints, [])
+        self.assertIn("192.0.2.77 is no address of this machine", self.findings.warnings[0])
+
     def test_all(self) -> None:
         """Every fault at once."""
         destination = (

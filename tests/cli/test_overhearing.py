@@ -165,13 +165,15 @@ class DialTests(OverheardCase):
         recorder = self.recorder = Recorder(self.story, Redaction(b""))
         made: list[object] = []
 
-        async def dial(host: str, port: int, make: Any, seconds: float) -> Any:
+        async def dial(host: str, port: int, make: Any, seconds: float, sources: Any) -> Any:
+            self.assertEqual(sources, ("192.0.2.8",))
             self.clock.advance(seconds)
             return make()
 
         recorder.received(b"old\r\nrest")
         self.clock.advance(5)
-        waiting: Any = recorder.dialled(dial)("h.example.org", 993, lambda: made.append(1), 0.5)
+        noted: Any = recorder.dialled(dial)
+        waiting = noted("h.example.org", 993, lambda: made.append(1), 0.5, ("192.0.2.8",))
         with self.assertRaises(StopIteration):
             waiting.send(None)
         self.assertEqual((made, recorder.replies), ([1], []))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from mailroute.demo.__main__ import program
 from tests.support.installed import require
 from tests.support.ports import free_ports, poll
 from tests.support.processes import ServerProcess
@@ -78,8 +80,20 @@ class DemoTests(TestCase):
                 self.assertEqual(shell(command).returncode, 0, command)
             self.assertIn("It arrived.", shell(arrived).stdout)
             self.assertNotEqual(shell(wrong).returncode, 0)
+            self.move(reads[0])
 
         return deferToThread(paste)
+
+    def move(self, read: str) -> None:
+        """The commands that move an account, by the console script of the sources at hand."""
+        told = re.findall(rf"^    {re.escape(program())} (.*)$", self.text, re.MULTILINE)
+        self.assertEqual(len(told), 2)
+        script = shlex.join([*("env", f"PYTHONPATH={ROOT}", sys.executable), "-m", "mailroute.cli"])
+        for arguments in told:
+            done = shell(f"{script} {arguments}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("west", done.stdout)
+        self.assertTrue(poll(lambda: "You reached west" in shell(read).stdout, 30))
 
     def test_by_hand(self) -> Deferred[None]:
         """The dialogue of the instructions works through openssl, TLS and STARTTLS."""

@@ -158,6 +158,25 @@ class ForwardingTests(ConnectorCase):
             self.assertEqual(self.heard(forwarding), [b"", b""])
 
 
+class SourceTests(ConnectorCase):
+    """Where connections come from."""
+
+    def test_told(self) -> None:
+        """Every attempt is made from the backend's own list."""
+        told: list[object] = []
+
+        async def dial(host: str, port: int, make: Any, seconds: float, sources: Any) -> Any:
+            told.append(sources)
+            raise Failure(UNREACHABLE, "away")
+
+        backend = Backend(("a", "b"), 143, TLSMode.PLAIN, source_ips=("192.0.2.7",))
+        asked = Connector(self.reactor, dial, self._make_dialogue, Limits(SECONDS, 0)).connect(
+            Route("alice", "east", backend), password("alice", b"secret"), ORIGIN
+        )
+        self.failureResultOf(Deferred.fromCoroutine(asked), Failure)
+        self.assertEqual(told, [("192.0.2.7",)] * 2)
+
+
 class RetryTests(ConnectorCase):
     """What is tried again, and when."""
 

@@ -100,6 +100,11 @@ class NameTests(BackendCase):
         issued = self.certificates.issue(HOST, "other.example")
         self.untrusted(issued, self.trust(), "certificate is not for mail.example")
 
+    def test_no_name(self) -> None:
+        """Nor where there is no server's name at all, as old libraries would have it."""
+        issued = self.certificates.issue(HOST, "postmaster@mail.example")
+        self.untrusted(issued, self.trust(), "certificate is not for mail.example")
+
     def test_unreadable_names(self) -> None:
         """A certificate whose names nobody can read stands for nobody."""
         issued = self.certificates.issue(HOST, UNREADABLE_NAMES)
