@@ -82,7 +82,7 @@ class MailrouteService(Service):
         """Try the table and the files; returns warnings, raises ConfigurationError."""
         warnings = list(self._configuration.warnings)
         warnings += destination_composition.check_sources(self._configuration)
-        complaints = destination_composition.check_trust(self._configuration)
+        complaints = self._load_trust()
         complaints += check_tables(self._configuration, self._reactor)
         try:
             warnings += composition.check_source(self._source)
@@ -133,6 +133,9 @@ class MailrouteService(Service):
     def prepare(self, room: Room) -> None:
         """Do everything but accept."""
         self._room = room
+        # While every file may be read.
+        for text in self._load_trust():
+            self._log.error("{text}", text=text)
         privileges.drop(self._ids)
         self._poller.start()
         privileges.forbid_core_dumps()
@@ -215,7 +218,10 @@ class MailrouteService(Service):
             except Failure as failure:
                 done.append("the old certificates stay")
                 self._log.error("reload: {text}; the old certificates stay", text=failure.reason)
-        self._connector.contexts.clear()
+        if complaints := self._connector.contexts.renew():
+            done.append("the old trust in backends stays")
+            for text in complaints:
+                self._log.error("reload: {text}; the old content stays", text=text)
         self._cache.drop()
         return ", ".join(done)
 
@@ -227,6 +233,10 @@ class MailrouteService(Service):
             self._log.error("the log cannot be reopened: {error}; it goes on", error=error)
 
     # -- starting ------------------------------------------------------------------------
+
+    def _load_trust(self) -> list[str]:
+        contexts = self._connector.contexts
+        return destination_composition.check_trust(self._configuration, contexts)
 
     def _bind(self, bind: model.Bind) -> socket.socket:
         if bind.kind == "tcp":
