@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from mailroute import privileges
@@ -24,6 +25,7 @@ from tests.integration.certificates import Authority
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase, open_descriptors
 from tests.support.peers import DELAY_SECONDS, EAST, WEST
+from tests.support.threads import HeldThreads
 from tests.test_session import JOINED, UNKNOWN
 
 CONFIGURATION = """
@@ -317,11 +319,26 @@ class ReloadTests(ServiceCase):
         (words,) = [text for text in self.said("info") if "reloaded" in text]
         self.assertEqual(words, "reloaded: cache dropped, mapping file read, certificates read")
 
+    def test_long_file(self) -> None:
+        """Until the file is read the old content serves, and is forgotten then."""
+        service = self.start()
+        threads = HeldThreads()
+        self.patch(self.reactor, "getThreadPool", lambda: threads)
+        self.move("west")
+        service.reload()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual((len(self.east.visits), len(self.west.visits)), (1, 0))
+        self.assertEqual([text for text in self.said("info") if "reloaded" in text], [])
+        threads.begin()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual((len(self.east.visits), len(self.west.visits)), (1, 1))
+
     def test_database(self) -> None:
         """Where there is no mapping file, none is said to have been read."""
         service = self.start()
         self.patch(service, "_source", SqlTable.__new__(SqlTable))
-        self.assertEqual(service.renew(), "cache dropped, certificates read")
+        renewed = Deferred.fromCoroutine(service.renew())
+        self.assertEqual(self.successResultOf(renewed), "cache dropped, certificates read")
 
     def test_broken_mapping(self) -> None:
         """A destination that does not exist: an error in the log, and the old routes."""
@@ -340,6 +357,7 @@ class ReloadTests(ServiceCase):
         (self.folder / "main.key").write_text("no key")
         self.move("west")
         service.reload()
+        self.settle()
         (error,) = self.said("error")
         self.assertTrue(error.endswith("the old certificates stay"))
         self.assertIn("mapping file read, the old certificates stay", self.said("info")[-1])
@@ -351,6 +369,7 @@ class ReloadTests(ServiceCase):
         service = self.start(west='tls_ca_file = "ca.pem"')
         self.authority.ca_file.write_text("half written")
         service.reload()
+        self.settle()
         (error,) = self.said("error")
         self.assertIn("ca.pem: holds no PEM certificates", error)
         self.assertTrue(error.endswith("the old content stays"))
