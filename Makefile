@@ -30,7 +30,7 @@ SOURCES := $(shell find mailroute twisted -name '*.py')
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 run: $(VENV)/.installed
 ifeq ($(CONFIG),)
@@ -90,7 +90,7 @@ $(VENV)/.created: pyproject.toml setup.py | $(if $(filter 1,$(INSTALL)),servers)
 $(VENV)/.installed: $(VENV)/.created $(SOURCES)
 	@echo "mailroute: installing into $(VENV) (the first time this loads Twisted and the drivers)"
 	@rm -rf build
-	@$(VENV)/bin/python -m pip install --quiet .
+	@$(VENV)/bin/python -m pip install --quiet --use-pep517 .
 	@rm -rf build
 	@touch $@
 

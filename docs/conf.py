@@ -24,7 +24,7 @@ exclude_patterns = ["_build", "reference/generated"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 html_theme = "alabaster"
-html_theme_options = {"description": "A routing proxy for IMAP, POP3 and SMTP submission"}
+html_theme_options = {"description": "A proxy that routes IMAP, POP3, submission and ManageSieve"}
 html_show_sourcelink = False
 
 man_pages = [
@@ -36,7 +36,10 @@ man_pages = [
 ]
 
 # What stands behind ``` in our examples and is no language that Pygments knows.
-PLAIN = ("file", "sqlite", "redis", "lookup", "output", "log")
+PLAIN = (
+    *("file", "sqlite", "redis", "lookup", "output", "log"),
+    *("dovecot", "postfix", "haproxy", "keepalived"),
+)
 
 
 def setup(app: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from mailroute.dialogue import Dialogue, Phase
 from mailroute.errors import Failure, FailureKind
@@ -33,8 +34,10 @@ _ANSWERS = frozenset({FailureKind.BACKEND_REFUSED, FailureKind.BACKEND_MISBEHAVE
 class ClientDialogue(Dialogue):
     """We are the client; the backend is outside.  It ends with exactly one verdict."""
 
+    extension: ClassVar[str] = "XCLIENT"
+    """By which a backend is told of the client."""
     announcement: Announcement | None = None
-    """What the backend is to be told of the client before the login, if it takes it."""
+    """What the backend is to be told of the client before the login, until it is told."""
 
     def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
         """``starttls``: upgrade before anything else; ``secure``: the login may leave now."""
@@ -46,6 +49,10 @@ class ClientDialogue(Dialogue):
         self._cancelled = False
         self.login_is_used = False
         """Whether the login was begun: from then on another try would be another attempt."""
+
+    def insist(self, mechanism: str) -> None:
+        """Log in by this mechanism, whatever else the backend offers."""
+        self._exchange.only = mechanism
 
     def start(self) -> list[Event]:
         """The connection stands; the backend speaks first."""
@@ -75,6 +82,11 @@ class ClientDialogue(Dialogue):
         """The connection ended before a verdict, for this reason."""
         self._fail(failure.kind, f"{failure.reason} {self._waiting_for()}")
         return self._advance()
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether the login has begun, and the backend does not offer to be told of the client."""
+        return self.announcement is not None and self.login_is_used
 
     @abstractmethod
     def _waiting_for(self) -> str:
@@ -113,11 +125,20 @@ class ClientDialogue(Dialogue):
         self.login_is_used = True
         return self._login
 
+    def _fits_password_command(self, login: Login) -> bool:
+        """The protocol's own commands carry one name, so none on behalf of another."""
+        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
+        return is_password and self._exchange.only is None
+
     def _incapable(self, offers: Callable[[str], bool]) -> None:
         """The backend has no way in for this login."""
-        mechanism = self._require_login().mechanism
+        mechanism, only = self._require_login().mechanism, self._exchange.only
         reason = f"backend offers no way to log in by {mechanism}"
-        if self._exchange.is_downgraded(offers):
+        if only is not None and offers(only) and only != mechanism:
+            reason = f"the row's mech is {only}, which cannot be made of a login by {mechanism}"
+        elif only is not None and not offers(only):
+            reason = f"the row's mech is {only}, which the backend does not offer"
+        elif self._exchange.is_downgraded(offers):
             reason = (
                 f"backend offers {mechanism}-PLUS, which we cannot; a client that could use it "
                 "takes that for an attack: take it from the backend's mechanisms"

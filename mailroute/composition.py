@@ -10,17 +10,16 @@ from twisted.internet.task import deferLater
 
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.config import model
-from mailroute.destinations import LABEL, Destination, Destinations
+from mailroute.destination_composition import make_destinations
 from mailroute.errors import ConfigurationError, Failure, FailureKind
 from mailroute.events import Login
 from mailroute.net.connector import Connector, Dial, Limits, MakeDialogue
 from mailroute.net.server_tls import Certificate, ServerTLS, ServerTLSSettings
 from mailroute.net.splice import Splicer
-from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
 from mailroute.offer import Policy
 from mailroute.protocols import PASS_THROUGH, PROTOCOLS, SERVED, Appearance, MakeServer
-from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode, Trust
+from mailroute.route import Announcement, Forwarding, Origin, Route, TLSMode
 from mailroute.routing import Router, RoutingPolicy
 from mailroute.sasl.external import External
 from mailroute.sasl.registry import mechanisms
@@ -28,6 +27,7 @@ from mailroute.sasl.substitution import substituted
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Connect, Surroundings
 from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
+from mailroute.tables.aside import aside_of
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.contract import Table
 from mailroute.tables.file import FileTable
@@ -76,7 +76,7 @@ def make_source(
         return make_sql_table(sql_settings, reactor)
     if mapping.file is None:
         raise ConfigurationError(["mapping.source: nothing is configured"])
-    return FileTable(mapping.file.path, make_destinations(configuration))
+    return FileTable(mapping.file.path, make_destinations(configuration), aside_of(reactor))
 
 
 def share_of(configuration: model.Configuration, workers: int | None = None) -> model.Configuration:
@@ -133,18 +133,6 @@ def make_policy(configuration: model.Configuration) -> RoutingPolicy:
     )
 
 
-def make_destinations(configuration: model.Configuration) -> Destinations:
-    """What a looked-up value can mean."""
-    return Destinations(
-        declared_destinations(configuration), configuration.routing.address_destination
-    )
-
-
-def declared_destinations(configuration: model.Configuration) -> dict[str, Destination]:
-    """The destinations and patterns by their names."""
-    return {name: _destination(d) for name, d in configuration.destinations.items()}
-
-
 def make_server_tls(configuration: model.Configuration) -> ServerTLS | None:
     """Our certificates, if there are any; raises ConfigurationError for unusable ones."""
     if not configuration.certificates:
@@ -170,19 +158,6 @@ def make_server_tls(configuration: model.Configuration) -> ServerTLS | None:
             place = f"listener.{listener.name}.client_ca"
             raise ConfigurationError([f"{place}: {failure.reason}"]) from None
     return tls
-
-
-def check_trust(configuration: model.Configuration) -> list[str]:
-    """Complaints about the files by which backends are trusted."""
-    complaints = []
-    contexts = BackendContexts()
-    for name, destination in configuration.destinations.items():
-        try:
-            # Whether a file can be read does not depend on the label of a pattern.
-            contexts.side(_trust(destination), destination.hosts[0].replace(LABEL, "1"))
-        except Failure as failure:
-            complaints.append(f"destination.{name}: {failure.reason}")
-    return complaints
 
 
 def make_connector(
@@ -230,7 +205,7 @@ def appearance(configuration: model.Configuration, protocol: str) -> Appearance:
     return Appearance(
         configuration.server.hostname,
         capabilities.banner,
-        capabilities.advertise or None,
+        capabilities.advertise,
         capabilities.implementation,
     )
 
@@ -283,6 +258,8 @@ def client_dialogue_maker(
             backend.tls is TLSMode.IMPLICIT or has_leave,
             hostname,
         )
+        if backend.mechanism is not None:
+            dialogue.insist(backend.mechanism)
         if backend.forwarding is not Forwarding.NONE:
             announcement = Announcement(origin, _hops_left(origin, proxy_ttl))
             if backend.forwarding is Forwarding.XCLIENT:
@@ -300,41 +277,3 @@ def _hops_left(origin: Origin, proxy_ttl: int) -> int:
         reason = "the login has come through as many proxies as it may: do they form a loop?"
         raise Failure(FailureKind.DESTINATION_UNKNOWN, reason)
     return hops
-
-
-def _destination(destination: model.Destination) -> Destination:
-    trust = _trust(destination)
-    endpoints = {
-        protocol: Backend(
-            hosts=destination.hosts,
-            port=endpoint.port,
-            tls=TLSMode(endpoint.tls),
-            trust=trust,
-            allow_plaintext_auth=destination.allow_plaintext_auth,
-            forwarding=Forwarding(endpoint.forwarding),
-            proxy_version=destination.proxy_version or 2,
-        )
-        for protocol, endpoint in destination.endpoints.items()
-    }
-    password = destination.password
-    return Destination(
-        name=destination.name,
-        endpoints=endpoints,
-        hide_auth_errors=destination.hide_auth_errors,
-        allow_row_tls_name=destination.allow_row_tls_name,
-        username=destination.username,
-        password=None if password is None else password.reveal(),
-        master_user=destination.master_user,
-        replaces_unchecked=destination.allow_unchecked_passwords,
-    )
-
-
-def _trust(destination: model.Destination) -> Trust:
-    return Trust(
-        server_name=destination.tls_server_name,
-        ca_file=destination.tls_ca_file,
-        pinned_sha256=destination.tls_pinned_cert_sha256,
-        allow_invalid=destination.tls_allow_invalid_certs,
-        client_certificate=destination.tls_client_cert,
-        client_key=destination.tls_client_key,
-    )

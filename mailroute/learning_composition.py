@@ -11,6 +11,7 @@ from mailroute import composition
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.config import model
 from mailroute.credentials import Identity
+from mailroute.destination_composition import declared_destinations
 from mailroute.errors import Failure
 from mailroute.events import Accepted, ClientMilestone, Login, Rejected
 from mailroute.learning import Learner
@@ -91,7 +92,7 @@ class _LearntOffer:
         self.interval_seconds = configuration.capabilities[protocol].learn_interval_seconds
         self._backends = {
             name: destination.endpoints[protocol]
-            for name, destination in composition.declared_destinations(configuration).items()
+            for name, destination in declared_destinations(configuration).items()
             if protocol in destination.endpoints and not is_pattern(name)
         }
         log = Logger(namespace=f"mailroute.learn.{protocol}")

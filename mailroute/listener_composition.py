@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mailroute import composition
 from mailroute.config import model
+from mailroute.destination_composition import make_destinations
 from mailroute.errors import ConfigurationError
 from mailroute.fixed_route import FixedRoute
 from mailroute.net.header_peer import Headers, Proxies
@@ -56,7 +57,7 @@ def surroundings_for(
     if listener.protocol not in PASS_THROUGH:
         return around
     name = configuration.routing.smtp_passthrough_destination or ""
-    destination = composition.make_destinations(configuration).get(name)
+    destination = make_destinations(configuration).get(name)
     if destination is None:
         raise ConfigurationError([f"routing.smtp_passthrough_destination: there is no {name!r}"])
     backend = destination.endpoints[listener.protocol]

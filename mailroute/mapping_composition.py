@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mailroute.composition import make_destinations, make_source
+from mailroute.composition import make_source
 from mailroute.config import model
+from mailroute.destination_composition import make_destinations
 from mailroute.errors import ConfigurationError, Failure
 from mailroute.routing import normalize
 from mailroute.table_composition import make_tables, redis_settings

@@ -61,6 +61,10 @@ class Backend:
     forwarding: Forwarding = Forwarding.NONE
     proxy_version: int = 2
     """1 or 2: of the PROXY header."""
+    source_ips: tuple[str, ...] = ()
+    """Addresses of ours to connect from, in turn; none: the kernel's choice."""
+    mechanism: str | None = None
+    """The only mechanism in which to log in; None: whichever fits."""
 
 
 @dataclass(frozen=True, slots=True)

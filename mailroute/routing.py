@@ -7,26 +7,20 @@ Failure; nothing is logged here.
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from mailroute.credentials import Identity, Supplied
-from mailroute.destinations import Destination, is_host, redirected
+from mailroute.adaptation import adapted, fault_of_name, listed, unroutable
+from mailroute.credentials import Identity
+from mailroute.destinations import Destination
 from mailroute.errors import Failure, FailureKind, LookupFailed
-from mailroute.route import Forwarding, Origin, Route, TLSMode
+from mailroute.route import Origin, Route
 from mailroute.tables.contract import Key, Row, Table
-
-NAME_LIMIT_OCTETS = 512
-
-# C0, DEL, C1, and surrogates, which no UTF-8 has.
-_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_NAMES_SHOWN = 10
 
 T = TypeVar("T")
 
@@ -92,11 +86,11 @@ def normalize(name: str, mode: str) -> str:
     Never casefold: it would make one account of ``straße`` and ``strasse``.  Raises Failure
     (NAME_UNUSABLE) for a name that could not be looked up, logged or written safely.
     """
-    fault = _fault_of_name(name)
+    fault = fault_of_name(name)
     if fault is None and mode == "lowercase":
         name = unicodedata.normalize("NFC", name).lower()
         # Both steps can make a name longer.
-        fault = _fault_of_name(name)
+        fault = fault_of_name(name)
     if fault is not None:
         raise Failure(FailureKind.NAME_UNUSABLE, f"the account's name {fault}")
     return name
@@ -202,14 +196,14 @@ class Router:
         _check_state(key, row)
         name = row.destination or self._policy.default_destination
         if name is None:
-            raise _unroutable(key, "the row names no destination, and there is no default one")
+            raise unroutable(key, "the row names no destination, and there is no default one")
         serving = self._serving(name, key.protocol)
         if isinstance(serving, Destination):
-            return _adapted(key, row, serving)
+            return adapted(key, row, serving)
         if self._policy.undeclared == "default":
             # The row's columns were meant for another backend: they are not applied.
             return self._default_route(key, serving)
-        raise _unroutable(key, serving)
+        raise unroutable(key, serving)
 
     def _route_of_absent(self, key: Key) -> Route:
         why = f"{key.identifier!r} is not in the table"
@@ -222,19 +216,19 @@ class Router:
     def _default_route(self, key: Key, why: str) -> Route:
         name = self._policy.default_destination
         if name is None:
-            raise _unroutable(key, f"{why}; there is no default destination")
+            raise unroutable(key, f"{why}; there is no default destination")
         serving = self._serving(name, key.protocol)
         if isinstance(serving, Destination):
-            return _adapted(key, Row(name), serving)
-        raise _unroutable(key, f"{why}; the default destination {serving}")
+            return adapted(key, Row(name), serving)
+        raise unroutable(key, f"{why}; the default destination {serving}")
 
     def _serving(self, name: str, protocol: str) -> Destination | str:
         """Return the destination if it serves the protocol, else what is wrong with it."""
         destination = self._destinations.get(name)
         if destination is None:
-            return f"{name!r} is not declared; declared: {_listed(self._destinations)}"
+            return f"{name!r} is not declared; declared: {listed(self._destinations)}"
         if protocol not in destination.endpoints:
-            served = _listed(destination.endpoints)
+            served = listed(destination.endpoints)
             return f"{name!r} does not serve {protocol}; it serves: {served}"
         return destination
 
@@ -251,94 +245,5 @@ def _check_state(key: Key, row: Row) -> None:
         )
 
 
-def _adapted(key: Key, row: Row, destination: Destination) -> Route:
-    """Apply the row's columns for this session.  Raises Failure for one that is no good."""
-    columns = {name: value for name, value in row.columns.items() if value}
-    backend = destination.endpoints[key.protocol]
-    if host := columns.get("host"):
-        if not is_host(host):
-            raise _unroutable(key, f"the row's host {host!r} is no host name or address")
-        # The row says where to dial, never whom to trust.
-        backend = redirected(backend, host)
-    if port := columns.get("port"):
-        if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-            raise _unroutable(key, f"the row's port {port!r} is no port")
-        backend = replace(backend, port=int(port))
-    if mode := columns.get("tls"):
-        backend = replace(backend, tls=_strengthened(key, mode, backend.tls))
-    if word := columns.get("forwarding"):
-        backend = replace(backend, forwarding=_forwarding(key, word))
-    if destination.allow_row_tls_name and (name := columns.get("tls_name")):
-        if not is_host(name):
-            raise _unroutable(key, f"the row's tls_name {name!r} is no host name or address")
-        backend = replace(backend, trust=replace(backend.trust, server_name=name))
-    return Route(
-        account=key.identifier,
-        destination=destination.name,
-        backend=backend,
-        login_name=_name(key, columns, "username") or destination.username,
-        hide_auth_errors=destination.hide_auth_errors,
-        supplied=_supplied(key, columns, destination),
-    )
-
-
-def _supplied(key: Key, columns: Mapping[str, str], destination: Destination) -> Supplied | None:
-    """A row's password is never one of the destination's master user, nor the other way round."""
-    password, master_user = columns.get("password"), _name(key, columns, "master_user")
-    if password is None:
-        if destination.password is None:
-            return None
-        password, master_user = destination.password, master_user or destination.master_user
-    if "\0" in password:
-        raise _unroutable(key, "the row's password has a NUL")
-    return Supplied(password, master_user, destination.replaces_unchecked)
-
-
-def _name(key: Key, columns: Mapping[str, str], column: str) -> str | None:
-    name = columns.get(column)
-    if name and (fault := _fault_of_name(name)):
-        raise _unroutable(key, f"the row's {column} {fault}")
-    return name
-
-
-def _strengthened(key: Key, word: str, configured: TLSMode) -> TLSMode:
-    modes = {mode.value: mode for mode in TLSMode}
-    if word not in modes:
-        raise _unroutable(key, f"the row's tls {word!r} is none of {_listed(modes)}")
-    if modes[word].strength < configured.strength:
-        # To ignore it would dial a port that was meant for the weaker mode.
-        raise _unroutable(
-            key, f"the row's tls {word!r} is weaker than the configured {configured.value!r}"
-        )
-    return modes[word]
-
-
-def _forwarding(key: Key, word: str) -> Forwarding:
-    known = {forwarding.value: forwarding for forwarding in Forwarding}
-    if word not in known:
-        raise _unroutable(key, f"the row's forwarding {word!r} is none of {_listed(known)}")
-    return known[word]
-
-
-def _fault_of_name(name: str) -> str | None:
-    if not name:
-        return "is empty"
-    if _UNUSABLE.search(name):
-        return "has control characters or is not Unicode text"
-    if len(name.encode("utf-8")) > NAME_LIMIT_OCTETS:
-        return f"is longer than {NAME_LIMIT_OCTETS} octets"
-    return None
-
-
 def _whereto(route: Route) -> tuple[object, ...]:
     return route.destination, route.backend, route.login_name, route.supplied
-
-
-def _unroutable(key: Key, why: str) -> Failure:
-    return Failure(FailureKind.DESTINATION_UNKNOWN, f"{key.identifier!r} has no route: {why}")
-
-
-def _listed(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    shown = ", ".join(ordered[:_NAMES_SHOWN])
-    return (shown or "none") + (", ..." if len(ordered) > _NAMES_SHOWN else "")

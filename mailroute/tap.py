@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
+from mailroute import collector
 from mailroute.announced import AnnouncedService
 from mailroute.config.model import Configuration
 from mailroute.config.reader import load, read
@@ -83,8 +84,15 @@ def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
         node.announce = manager.announce
         return node
     service.reopen_log = _reopen_log
-    service.announce = manager.announce
+    service.announce = partial(_announce, manager)
     return service
+
+
+def _announce(manager: ServiceManager, state: str) -> None:
+    """Say it to who started us; at rest there is time to tidy up."""
+    manager.announce(state)
+    if state == "ready":
+        collector.settle()
 
 
 def _read_or_exit(path: str) -> tuple[str, Configuration]:

@@ -19,7 +19,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, LegacyLogObserverWrapper, globalLogBeginner
 from twisted.python.reflect import namedAny
 
-from mailroute import composition, privileges
+from mailroute import collector, composition, privileges
 from mailroute.config.model import Configuration
 from mailroute.config.reader import read
 from mailroute.errors import ConfigurationError
@@ -117,9 +117,9 @@ class Worker:
         if self._reactor.running:
             self._reactor.callLater(0, _stop, self._reactor)
 
-    def renew(self) -> str:
+    async def renew(self) -> str:
         """Read files anew; returns what was done."""
-        return self._service.renew()
+        return await self._service.renew()
 
     def reopen(self, descriptor: int) -> None:
         """Log to this file."""
@@ -206,6 +206,7 @@ def work(orders: Orders, environment: Mapping[str, str], reactor: Any) -> None:
     os.close(LINK_DESCRIPTOR)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.callWhenRunning(end.say_ready)
+    reactor.callWhenRunning(collector.settle)
     reactor.run(installSignalHandlers=False)
 
 

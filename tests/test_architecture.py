@@ -34,9 +34,17 @@ ROOMS = {
     "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer", "opaque"}),
     "tables": Room(5, frozenset({"errors", "route"})),
     "destinations": Room(1, frozenset({"patterns", "route"})),
+    "adaptation": Room(
+        5, frozenset({"errors", "credentials", "route", "destinations", "tables.contract"})
+    ),
     "routing": Room(
         5,
-        frozenset({"errors", "credentials", "route", "destinations", "tables.contract"}),
+        frozenset(
+            {
+                *("errors", "credentials", "route", "destinations", "tables.contract"),
+                "adaptation",
+            }
+        ),
         WAITING,
     ),
     "fixed_route": Room(5, VALUES),
@@ -55,6 +63,7 @@ ROOMS = {
             "configured",
             "service",
             "composition",
+            "destination_composition",
             "listener_composition",
             "table_composition",
             "mapping_composition",
@@ -62,6 +71,7 @@ ROOMS = {
             "observers",
             "privileges",
             "announced",
+            "collector",
             "signals",
             "demo",
         ),
@@ -77,11 +87,13 @@ ROOMS = {
 TWISTED_TABLES = frozenset(
     f"tables.{name}"
     for name in (
+        "aside",
         "blocking",
         "cached",
         "colon_file",
         "crew",
         "deadline",
+        "file",
         "mysql",
         "named",
         "postfix.notices",

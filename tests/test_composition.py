@@ -63,45 +63,6 @@ class CompositionCase(ConfigurationCase):
         raise AssertionError("the file's answer is there at once")
 
 
-SHARDS = (
-    '[destination."shard-*"]\nhost = "{1}.example.org"\n'
-    '[destination."shard-*".protocol.imap]\nport = 993\ntls = "implicit"\n'
-)
-
-
-class DestinationTests(CompositionCase):
-    """What the mapping's values mean."""
-
-    def test_pattern(self) -> None:
-        """A value that fits a pattern is a destination of its own."""
-        self.write("routes", "")
-        both = SECTIONS["destination"] + SHARDS
-        configuration = self.read_sections(mapping=FILE, destination=both)
-        self.write("routes", "bob shard-b7\n")
-        self.assertEqual(composition.check_trust(configuration), [])
-        table = composition.make_source(configuration, Clock())
-        router = composition.make_router(configuration, cast(Any, table), Clock())
-        route = self.successResultOf(Deferred.fromCoroutine(router.route(Identity("bob"), ORIGIN)))
-        self.assertEqual(route.destination, "shard-b7")
-        self.assertEqual(route.backend.hosts, ("b7.example.org",))
-
-    def test_address(self) -> None:
-        """A value that is an address is served by the destination for addresses."""
-        self.write("routes", "bob 192.0.2.5:1143\n")
-        configuration = self.read_sections(
-            mapping=FILE, routing='[routing]\naddress_destination = "east"\n'
-        )
-        directory = composition.make_destinations(configuration)
-        found = directory.get("192.0.2.5:1143")
-        assert found is not None
-        backend = found.endpoints["imap"]
-        self.assertEqual((backend.hosts, backend.port), (("192.0.2.5",), 1143))
-        self.assertEqual(backend.trust.server_name, "east.example.org")
-        self.assertIsNone(
-            composition.make_destinations(self.read_sections(mapping=FILE)).get("192.0.2.5:1143")
-        )
-
-
 class TableTests(CompositionCase):
     """The mapping."""
 
@@ -251,23 +212,6 @@ class TLSTests(CompositionCase):
         self.assertIn("tls.certificate: ", error.complaints[0])
         self.assertIn("chain.pem: holds no PEM certificate", error.complaints[0])
 
-    def test_trust(self) -> None:
-        """Every destination whose files cannot be used is named; the others are not."""
-        text = "".join(
-            f'[destination.{name}]\nhost = "{name}.example"\n{trust}'
-            f'[destination.{name}.protocol.imap]\nport = 993\ntls = "implicit"\n'
-            for name, trust in (
-                ("east", 'tls_ca_file = "chain.pem"\n'),
-                ("west", 'tls_client_cert = "chain.pem"\ntls_client_key = "key.pem"\n'),
-                ("north", ""),
-            )
-        )
-        complaints = composition.check_trust(self.configured(destination=text))
-        self.assertEqual(
-            [complaint.partition(":")[0] for complaint in complaints],
-            ["destination.east", "destination.west"],
-        )
-
 
 class DialogueTests(CompositionCase):
     """The dialogues of both sides."""
@@ -294,6 +238,14 @@ class DialogueTests(CompositionCase):
         self.assertEqual(said[TLSMode.PLAIN, False], b"")
         for key in ((TLSMode.PLAIN, True), (TLSMode.IMPLICIT, False), (TLSMode.IMPLICIT, True)):
             self.assertIn(b"AUTHENTICATE PLAIN ", said[key], key)
+
+    def test_mechanism(self) -> None:
+        """The route's mechanism is the only one, where there is one."""
+        backend = Backend(("h",), 1, TLSMode.IMPLICIT)
+        login = password("alice", b"secret")
+        self.assertIn(b"AUTHENTICATE PLAIN ", self.client_says(login, backend))
+        other = replace(backend, mechanism="LOGIN")
+        self.assertEqual(self.client_says(login, other), b"")
 
     def announced(self, forwarding: Forwarding, hops: int | None = None) -> Announcement | None:
         """What the backend is to be told of a client that allows so many proxies behind it."""
@@ -363,6 +315,18 @@ class DialogueTests(CompositionCase):
         )
         secure = composition.server_dialogue_maker(implicit, implicit.listeners[0])
         self.assertIn(b" AUTH=XOAUTH2 AUTH=PLAIN] ", written(secure().start()))
+
+    def test_empty_lists(self) -> None:
+        """An empty list promises nothing: it is not the list that we would choose."""
+        text = (
+            "[capabilities.imap]\nadvertise = []\n[capabilities.submission]\nehlo = []\n"
+            "[capabilities.managesieve]\nsieve = []\n"
+        )
+        configuration = self.configured(capabilities=text)
+        for protocol in ("imap", "submission", "managesieve"):
+            self.assertEqual(composition.appearance(configuration, protocol).keywords, ())
+        for configured in (configuration, self.configured()):
+            self.assertIsNone(composition.appearance(configured, "pop3").keywords)
 
     def test_looks(self) -> None:
         """Banner, extensions and the software's name as the operator says."""

@@ -61,7 +61,7 @@ class LearningTests(ConfigurationCase):
         self.answer: object = None
         self.contexts = BackendContexts()
 
-    async def dial(self, host: str, port: int, make: object, seconds: float) -> Peer:
+    async def dial(self, host: str, port: int, make: object, *_: object) -> Peer:
         """A peer at this host."""
         self.preambles.append(cast(Any, make)().preamble)
         self.peers.append(Peer(self.says[host]))

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from mailroute import tap
+from mailroute import collector, tap
 from mailroute.errors import CannotListen
 from mailroute.service import MailrouteService
 from mailroute.supervision import NodeService
@@ -177,10 +177,17 @@ class ServiceTests(TapCase):
 
     def test_announced(self) -> None:
         """systemd is told of one process and of many; a plain start has nobody to tell."""
-        for workers in (1, 2):
+        told: list[str] = []
+        self.patch(ServiceManager, "announce", lambda _, state: told.append(state))
+        self.patch(collector, "settle", lambda: told.append("settled"))
+        for workers, is_settled in ((1, True), (2, False)):
             path = self.configure(server=f"[server]\nworkers = {workers}\n")
             service = makeService(self.options(path))
-            self.assertEqual(service.announce.__func__, ServiceManager.announce)  # type: ignore[attr-defined]
+            told.clear()
+            service.announce("reloading")
+            service.announce("ready")
+            # A supervisor serves nobody: its workers see to themselves.
+            self.assertEqual(told, ["reloading", "ready", "settled"][: 2 + is_settled])
 
     def test_workers(self) -> None:
         """Several workers have a supervisor, which is made of the text that was checked."""

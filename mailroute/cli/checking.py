@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.threads import deferToThreadPool
 
-from mailroute import composition
+from mailroute import composition, destination_composition
 from mailroute.config.model import Configuration
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.mapping_composition import make_mapping_store
-from mailroute.net.tls import is_address
+from mailroute.net.tls import BackendContexts, is_address
 from mailroute.patterns import is_pattern
 from mailroute.tables.contract import Key
 from mailroute.tables.named import NamedTables
@@ -61,7 +61,8 @@ def check_files(configuration: Configuration, findings: Findings) -> None:
     """Certificates with their keys, and what backends are trusted by."""
     findings.warn(*configuration.warnings)
     findings.attempt(lambda: composition.make_server_tls(configuration))
-    findings.complain(*composition.check_trust(configuration))
+    findings.warn(*destination_composition.check_sources(configuration))
+    findings.complain(*destination_composition.check_trust(configuration, BackendContexts()))
 
 
 async def check_tables(configuration: Configuration, reactor: Any, findings: Findings) -> None:

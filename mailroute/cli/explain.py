@@ -60,6 +60,7 @@ class Explained:
         """Raises ConfigurationError."""
         from mailroute import composition
         from mailroute.cli.telling import TellingRouter, TellingSource, TellingTable, table_facts
+        from mailroute.destination_composition import make_destinations
 
         def wrap(place: str, table: StringTable) -> StringTable:
             settings = configuration.tables.get(place.removeprefix("table."))
@@ -70,7 +71,7 @@ class Explained:
         told = TellingSource(self.source, configuration, story)
         self.router: TellingRouter = TellingRouter(
             composition.make_cache(configuration, told, reactor),
-            composition.make_destinations(configuration),
+            make_destinations(configuration),
             composition.make_policy(configuration),
             reactor,
             story,
@@ -111,6 +112,10 @@ def route_facts(route: Route, identifier: str) -> dict[str, object]:
         "tls": backend.tls.value,
         "login name": route.login_name or identifier,
     }
+    if backend.mechanism is not None:
+        facts["mechanism"] = backend.mechanism
+    if backend.source_ips:
+        facts["source addresses"] = list(backend.source_ips)
     if route.supplied is not None:
         facts["password"] = _supplied_words(route.supplied)
     if backend.tls.value == "plain":

@@ -55,7 +55,11 @@ class Recorder:
         """The same way to connect, noted."""
 
         def noted(
-            host: str, port: int, make: Callable[[], BackendPeer], seconds: float
+            host: str,
+            port: int,
+            make: Callable[[], BackendPeer],
+            seconds: float,
+            sources: tuple[str, ...],
         ) -> Awaitable[BackendPeer]:
             self._begin()
 
@@ -63,7 +67,7 @@ class Recorder:
                 self.mark("connect", {"to": f"{host}:{port}"})
                 return make()
 
-            return dial(host, port, made, seconds)
+            return dial(host, port, made, seconds, sources)
 
         return noted
 
@@ -126,6 +130,16 @@ class Overheard:
     def login_is_used(self) -> bool:
         """See ClientDialogue."""
         return self._dialogue.login_is_used
+
+    @property
+    def is_untold(self) -> bool:
+        """See ClientDialogue."""
+        return self._dialogue.is_untold
+
+    @property
+    def extension(self) -> str:
+        """See ClientDialogue."""
+        return self._dialogue.extension
 
     @property
     def trailing_data(self) -> bytes:

@@ -12,13 +12,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
-from mailroute import composition
 from mailroute.cli.connecting import backends
 from mailroute.cli.overhearing import Recorder
 from mailroute.cli.redaction import Redaction
 from mailroute.cli.story import Story
 from mailroute.config.model import Configuration
 from mailroute.credentials import Identity
+from mailroute.destination_composition import make_destinations
 from mailroute.errors import Failure
 from mailroute.events import Login, Rejected
 from mailroute.imap import syntax as imap
@@ -87,7 +87,7 @@ class Probed:
 
 def endpoints(configuration: Configuration) -> Iterator[Endpoint]:
     """Every address of every destination that is no pattern."""
-    destinations = composition.make_destinations(configuration)
+    destinations = make_destinations(configuration)
     for name in configuration.destinations:
         destination = None if is_pattern(name) else destinations.get(name)
         if destination is None:

@@ -105,8 +105,14 @@ _FORWARDING_KEYS = (
     ),
 )
 
+_SOURCE_KEY = Key(
+    "source_ips",
+    values.list_of(values.own_address),
+    [],
+    "Addresses of this machine to connect from, in turn; those of the backend's family count.",
+)
+
 _LATER_KEYS = (
-    Key("source_ips", values.anything, [], "Addresses to connect from.", built=False),
     Key("state", values.text, "active", "active, drain or down.", built=False),
     Key("max_connections", values.anything, None, "Sessions at once.", built=False),
 )
@@ -121,6 +127,7 @@ SECTION = Section(
         Key("hide_auth_errors", values.boolean, False, "Hide the backend's words of refusal."),
         *_LOGIN_KEYS,
         *_FORWARDING_KEYS,
+        _SOURCE_KEY,
         *_LATER_KEYS,
     ),
     tables=("protocol",),

@@ -201,6 +201,18 @@ def _is_address(value: str) -> bool:
     return True
 
 
+def own_address(raw: object, surroundings: Surroundings) -> str:
+    """An IP address that a machine can have: not the one that stands for all."""
+    value = text(raw, surroundings)
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError(f"must be an IP address, not {shown(raw)}") from None
+    if address.is_unspecified or address.is_multicast or "%" in value:
+        raise ValueError(f"must be one address of this machine, not {shown(raw)}")
+    return str(address)
+
+
 def network(raw: object, surroundings: Surroundings) -> str:
     """An IP network such as ``192.0.2.0/24``, or a single address."""
     value = text(raw, surroundings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 import signal
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from twisted.logger import globalLogBeginner
 
 from mailroute.demo.backend import SampleBackend
 from mailroute.demo.configuration import Folder, FrontPorts, write_files
-from mailroute.demo.instructions import instructions
+from mailroute.demo.instructions import Accounts, instructions
 from mailroute.observers import Output, observer
 
 PASSWORD = "secret"
@@ -24,6 +25,11 @@ ROUTES = {"alice@example.org": "east", "bob@example.org": "west"}
 
 
 MakeService = Callable[[dict[str, str]], Any]
+
+
+def program() -> str:
+    """The console script beside this Python, as a shell wants it."""
+    return shlex.quote(str(Path(sys.executable).with_name("mailroute")))
 
 
 def start(
@@ -34,7 +40,9 @@ def start(
     ``make_service`` makes mailroute's service out of the command line's options.  Raises
     OSError or CannotListenError where a port is taken.
     """
-    backends = {name: SampleBackend(reactor, name, user, PASSWORD) for user, name in ROUTES.items()}
+    # Both servers know both accounts, as after a copy of the mailboxes: the table alone decides.
+    names = ROUTES.values()
+    backends = {name: SampleBackend(reactor, name, ROUTES, PASSWORD) for name in names}
     whole = MultiService()
     for backend in backends.values():
         backend.setServiceParent(whole)
@@ -69,7 +77,8 @@ def run(reactor: Any, make_service: MakeService, ports: FrontPorts, output: Text
             print(f"mailroute: {error}\nIs another demo running?", file=sys.stderr)
             return 1
         reactor.addSystemEventTrigger("before", "shutdown", whole.stopService)
-        print(instructions(folder, ports, ROUTES, PASSWORD), file=output, flush=True)
+        accounts = Accounts(ROUTES, PASSWORD)
+        print(instructions(folder, ports, accounts, program()), file=output, flush=True)
         # What was logged until now is kept, and follows the instructions.
         log = observer(Output(None), "info", "text")
         globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)

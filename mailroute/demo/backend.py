@@ -1,11 +1,11 @@
-"""A sample mail server for one account: IMAP, POP3 and submission on loopback.
+"""A sample mail server for a few accounts: IMAP, POP3 and submission on loopback.
 
 It speaks plain text and keeps everything in memory: it is for the demo only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.message import EmailMessage
 from email.policy import SMTP as ON_THE_WIRE
 from typing import Any, ClassVar
@@ -104,10 +104,10 @@ class IMAPServer(imap4.IMAP4Server):
 
 @implementer(IRealm)
 class Realm:
-    """Hands out the one account, in the form that each protocol asks for."""
+    """Hands out accounts, in the form that each protocol asks for."""
 
-    def __init__(self, account: Account, host: str) -> None:
-        self._account = account
+    def __init__(self, accounts: dict[bytes, Account], host: str) -> None:
+        self._accounts = accounts
         self._host = host
 
     def requestAvatar(
@@ -117,12 +117,13 @@ class Realm:
 
         Raises NotImplementedError if none of the interfaces is known.
         """
+        account = self._accounts[avatar_id]
         if imap4.IAccount in interfaces:
-            return imap4.IAccount, self._account, _nothing
+            return imap4.IAccount, account, _nothing
         if pop3.IMailbox in interfaces:
-            return pop3.IMailbox, Maildrop(self._account.inbox), _nothing
+            return pop3.IMailbox, Maildrop(account.inbox), _nothing
         if smtp.IMessageDelivery in interfaces:
-            return smtp.IMessageDelivery, Delivery(self._account.inbox, self._host), _nothing
+            return smtp.IMessageDelivery, Delivery(account.inbox, self._host), _nothing
         raise NotImplementedError("no such service in the demo")
 
 
@@ -162,24 +163,26 @@ def _pop3() -> pop3.POP3:
 
 
 class SampleBackend(Service):
-    """A server called ``name`` that knows one user; ``ports`` is filled when it has started.
+    """A server called ``name`` that knows some users; ``ports`` is filled when it has started.
 
-    ``reactor`` listens and tells the time.
+    ``reactor`` listens and tells the time; all users have the same password.
     """
 
-    def __init__(self, reactor: Any, name: str, user: str, password: str) -> None:
+    def __init__(self, reactor: Any, name: str, users: Iterable[str], password: str) -> None:
         self._reactor = reactor
         self.name: str = name
         self.host = f"{name}.example.org"
         self.ports: dict[str, int] = {}
         self._listening: list[Any] = []
-        account = Account(user, reactor.seconds)
-        for raw in sample_messages(name, user):
-            account.inbox.deliver(raw)
+        accounts: dict[bytes, Account] = {}
         # Zope's interfaces are unknown to the type checker: hence Any for those that need one.
-        realm: Any = Realm(account, self.host)
         checker: Any = InMemoryUsernamePasswordDatabaseDontUse()
-        checker.addUser(user.encode(), password.encode())
+        for user in users:
+            accounts[user.encode()] = account = Account(user, reactor.seconds)
+            for raw in sample_messages(name, user):
+                account.inbox.deliver(raw)
+            checker.addUser(user.encode(), password.encode())
+        realm: Any = Realm(accounts, self.host)
         self._portal = Portal(realm, [checker])
 
     def startService(self) -> None:

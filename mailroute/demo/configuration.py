@@ -107,10 +107,15 @@ shutdown_grace = "2s"
 
 [mapping]
 source = "sql"
+# How long an answer is remembered: 600s unless set, but nobody waits for that in a demo.
+positive_ttl = "1s"
 
 [mapping.sql]
 url = "sqlite://{table}"
 query = "SELECT destination FROM mailbox_routes WHERE identifier = ?"
+upsert_query = "REPLACE INTO mailbox_routes VALUES ($1, $2)"
+delete_query = "DELETE FROM mailbox_routes WHERE identifier = $1"
+list_query = "SELECT identifier, destination FROM mailbox_routes"
 
 [tls.certificate.demo]
 cert = "{cert}"

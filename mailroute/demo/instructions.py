@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from mailroute.demo.configuration import ADDRESS, Folder, FrontPorts
 
 
-def instructions(
-    folder: Folder, ports: FrontPorts, routes: Mapping[str, str], password: str
-) -> str:
-    """Return the text; the first account of ``routes`` is used in the single examples."""
-    accounts = "\n".join(
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Who lives where, and everybody's password."""
+
+    routes: Mapping[str, str]
+    password: str
+
+
+def instructions(folder: Folder, ports: FrontPorts, accounts: Accounts, program: str) -> str:
+    """Return the text; the first account is used in the single examples.
+
+    ``program`` is the console script, as one types it.
+    """
+    routes, password = accounts.routes, accounts.password
+    listed = "\n".join(
         f"    {account:<19} password {password}, lives on {server}"
         for account, server in routes.items()
     )
-    first = next(iter(routes))
+    first, *_, last = routes
     reads = "\n".join(_read(account, server, ports, password) for account, server in routes.items())
     return _TEXT.format(
-        accounts=accounts,
+        accounts=listed,
         reads=reads,
         write=_write(first, routes[first], ports, password),
+        move=_move(first, routes[last], f"{program} --config {folder.configuration}"),
         account=first,
         password=password,
-        server=routes[first],
         address=ADDRESS,
         ports=ports,
         folder=folder,
@@ -52,6 +63,14 @@ Submission: the message arrives in the sender's own mailbox, on {server}
 """
 
 
+def _move(account: str, server: str, command: str) -> str:
+    return f"""\
+Move {account}: change her row, and the first command now says "You reached {server}"
+    {command} table mapping set {account} {server}
+    {command} explain {account}
+"""
+
+
 _TEXT = """
 mailroute is running, with two sample mail servers behind it.
 
@@ -67,6 +86,7 @@ Paste these into a second terminal. The certificate is self-signed, hence -k.
 
 {reads}
 {write}
+{move}
 By hand: type "a LOGIN {account} {password}", then "b SELECT INBOX", "c LOGOUT"
     openssl s_client -quiet -crlf -connect {address}:{ports.imaps}
     openssl s_client -quiet -crlf -starttls imap -connect {address}:{ports.imap}

@@ -9,6 +9,7 @@ answer to a command of ours can reach the client.
 from __future__ import annotations
 
 from enum import Enum
+from typing import ClassVar
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
 from mailroute.errors import Failure, FailureKind
@@ -43,6 +44,8 @@ class State(Enum):
 
 class ImapClient(ClientDialogue):
     """The client's side of IMAP until the streams are joined."""
+
+    extension: ClassVar[str] = "ID"
 
     def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
         super().__init__(login, starttls, secure)
@@ -187,9 +190,7 @@ class ImapClient(ClientDialogue):
             self._incapable(offers)
 
     def _can_use_login(self, login: Login, capabilities: frozenset[bytes]) -> bool:
-        """LOGIN carries one name only, so it cannot log in on behalf of another."""
-        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
-        return is_password and b"LOGINDISABLED" not in capabilities
+        return self._fits_password_command(login) and b"LOGINDISABLED" not in capabilities
 
     def _authenticate(self, mechanism: str, has_initial: bool) -> None:
         command = b"AUTHENTICATE " + mechanism.encode()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -27,6 +28,10 @@ P = TypeVar("P")
 PATIENCE_SECONDS = 2.0
 """For one of several addresses of a name."""
 
+# Linux's in.h: the port is chosen with the connection, so that one address of ours has as many
+# ports for each backend as there are, and not for all of them together.
+_IP_BIND_ADDRESS_NO_PORT = 24
+
 
 class Dialer:
     """Makes TCP connections."""
@@ -40,9 +45,22 @@ class Dialer:
         self._poller = poller
         self._own = own
         self._own_ports = own.ports if own is not None else frozenset()
+        self._turns: dict[tuple[tuple[str, ...], bool], Iterator[str]] = {}
+        """Addresses of ours and whether they are to be IPv6, to those in their turn."""
 
-    async def dial(self, host: str, port: int, make: Callable[[], P], seconds: float) -> P:
-        """Connect, then make the protocol; raises Failure (BACKEND_UNREACHABLE) in time."""
+    async def dial(
+        self,
+        host: str,
+        port: int,
+        make: Callable[[], P],
+        seconds: float,
+        sources: tuple[str, ...] = (),
+    ) -> P:
+        """Connect, then make the protocol; raises Failure (BACKEND_UNREACHABLE) in time.
+
+        ``sources``: the IP addresses of ours to connect from, those of the backend's family in
+        turn; where there is none of its family the kernel chooses.
+        """
         until = self._clock.seconds() + seconds
         addresses = [host] if is_address(host) else await self._resolve(host, port, seconds)
         for number, address in enumerate(addresses):
@@ -50,7 +68,8 @@ class Dialer:
             is_last = number == len(addresses) - 1
             patience = left if is_last else min(left, PATIENCE_SECONDS)
             try:
-                attempt = await self._connect(address, port, patience)
+                source = self._source(sources, ":" in address) if sources else None
+                attempt = await self._connect(address, port, patience, source)
             except Failure:
                 if is_last:
                     raise
@@ -68,11 +87,21 @@ class Dialer:
         attempt.open(protocol)
         return protocol
 
-    async def _connect(self, address: str, port: int, seconds: float) -> Attempt:
+    def _source(self, sources: tuple[str, ...], is_v6: bool) -> str | None:
+        """The address of this family whose turn it is."""
+        turn = self._turns.get((sources, is_v6))
+        if turn is None:
+            turn = cycle([source for source in sources if (":" in source) == is_v6])
+            self._turns[sources, is_v6] = turn
+        return next(turn, None)
+
+    async def _connect(
+        self, address: str, port: int, seconds: float, source: str | None
+    ) -> Attempt:
         if port in self._own_ports and self._own is not None and self._own.have(address, port):
             reason = f"{_shown(address, port)}: this is a listener of ours: it would be a loop"
             raise Failure(FailureKind.DESTINATION_UNKNOWN, reason)
-        attempt = Attempt(self._poller, address, port)
+        attempt = Attempt(self._poller, address, port, source)
         if attempt.waiting is not None:
             attempt.bound(self._clock, max(seconds, 0))
             try:
@@ -103,19 +132,27 @@ class Dialer:
 class Attempt:
     """One connection attempt, as the poller sees it."""
 
-    def __init__(self, poller: Poller, address: str, port: int) -> None:
+    def __init__(self, poller: Poller, address: str, port: int, source: str | None = None) -> None:
         """Begin to connect; ``waiting`` is None where the connection stands at once.
 
-        Raises Failure.
+        ``source``: the address of ours to connect from.  Raises Failure.
         """
         self._poller = poller
-        is_v6 = ":" in address
         self.where = _shown(address, port)
         self.waiting: Deferred[None] | None = None
         self._timer: DelayedCall | None = None
         self._is_watched = False
-        self._sock: socket.socket | None = _new_socket(is_v6)
-        code = self._sock.connect_ex((address, port))
+        self._sock: socket.socket | None = None
+        try:
+            self._sock = _new_socket(":" in address)
+            if source is not None:
+                self._leave_from(self._sock, source)
+            code = self._sock.connect_ex((address, port))
+        except OSError as error:
+            # No IPv6 here, no such interface, no descriptor left: nothing to connect with.
+            self.give_up()
+            reason = f"{self.where}: {error.strerror}"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
         if code == errno.EINPROGRESS:
             self.waiting = Deferred()
             self._is_watched = True
@@ -123,6 +160,16 @@ class Attempt:
         elif code:
             self.give_up()
             raise self._failure(code)
+
+    def _leave_from(self, sock: socket.socket, source: str) -> None:
+        try:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((source, 0))
+        except OSError as error:
+            self.give_up()
+            words = f"{self.where}: cannot connect from {source}: {error.strerror}"
+            reason = f"{words}; source_ips are addresses of this machine"
+            raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
 
     def bound(self, clock: Clock, seconds: float) -> None:
         """Fail when it has not ended after so many seconds."""

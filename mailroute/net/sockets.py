@@ -46,6 +46,17 @@ def reserve_tcp(address: str, port: int, *, is_shared: bool) -> socket.socket:
         raise
 
 
+def fault_of_source(address: str) -> str | None:
+    """What is wrong with an IP address to connect from; None where it is this machine's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    return None
+
+
 def bind_unix(path: str) -> socket.socket:
     """A listening Unix socket; one that a dead process left behind is replaced.
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.logger import Logger
+
 from mailroute.net.transport import Clock, DelayedCall
 
 TICK_SECONDS = 0.25
+
+_log = Logger(namespace="mailroute.net")
 
 
 class Timer:
@@ -46,7 +50,6 @@ class CoarseClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: dict[int, dict[Timer, None]] = {}
-        self._last = 0
         self._next: DelayedCall | None = None
         self.seconds = clock.seconds
 
@@ -57,21 +60,27 @@ class CoarseClock:
         if bucket is None:
             bucket = self._buckets[tick] = {}
         if self._next is None:
-            self._last = int(self.seconds() / TICK_SECONDS)
             self._next = self._clock.callLater(TICK_SECONDS, self._tick)
         return Timer(bucket, callable, args)
 
     def _tick(self) -> None:
         self._next = None
         now = int(self.seconds() / TICK_SECONDS)
-        for tick in range(self._last + 1, now + 1):
-            bucket = self._buckets.pop(tick, None)
-            while bucket:
-                timer = next(iter(bucket))
-                timer.cancel()
-                timer.expire()
-        self._last = now
+        # Not each tick since the last one: a clock that is set leaps over any number of them.
+        for tick in sorted(tick for tick in self._buckets if tick <= now):
+            _expire_all(self._buckets.pop(tick))
         for tick in [tick for tick, bucket in self._buckets.items() if not bucket]:
             del self._buckets[tick]
         if self._buckets and self._next is None:
             self._next = self._clock.callLater(TICK_SECONDS, self._tick)
+
+
+def _expire_all(bucket: dict[Timer, None]) -> None:
+    """Make the calls; one that fails takes nobody else's with it."""
+    while bucket:
+        timer = next(iter(bucket))
+        timer.cancel()
+        try:
+            timer.expire()
+        except Exception:
+            _log.failure("a time-out failed for a defect")

@@ -157,9 +157,7 @@ class Pop3Client(ClientDialogue):
         return mechanism.encode() in self._capabilities.get(b"SASL", ())
 
     def _can_use_user(self, login: Login) -> bool:
-        """USER carries one name only, so it cannot log in on behalf of another."""
-        is_password = login.mechanism == "PLAIN" and not login.identity.authzid
-        return is_password and b"USER" in self._capabilities
+        return self._fits_password_command(login) and b"USER" in self._capabilities
 
     def _authenticate(self, mechanism: str) -> None:
         command = b"AUTH " + mechanism.encode()

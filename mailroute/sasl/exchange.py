@@ -119,6 +119,8 @@ class ClientExchange:
         self._first = login.initial_response
         self._answers: list[bytes] = [] if self._first is None else [self._first]
         """What we have to say by ourselves and have not said yet."""
+        self.only: str | None = None
+        """The mechanism in which this login is to be said, and no other way; None: any."""
 
     def choose(self, offers: Callable[[str], bool]) -> str | None:
         """The mechanism in which this login can be said to a backend, None if there is none.
@@ -126,9 +128,10 @@ class ClientExchange:
         A name and a password can be said in AUTH LOGIN as well, which has no place for the name
         of somebody to act for.
         """
-        if offers(self._mechanism):
+        if self.only in (None, self._mechanism) and offers(self._mechanism):
             return None if self.is_downgraded(offers) else self._mechanism
-        if self._mechanism == "PLAIN" and self._first is not None and offers("LOGIN"):
+        may_be_login = self._mechanism == "PLAIN" and self.only in (None, "LOGIN")
+        if may_be_login and self._first is not None and offers("LOGIN"):
             credentials = plain.decode(self._first)
             if not credentials.identity.authzid:
                 self._answers = [credentials.identity.authcid.encode(), credentials.secret]

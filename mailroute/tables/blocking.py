@@ -36,6 +36,7 @@ class BlockingPool:
         self._closed = False
         self._done: deque[Job] = deque()
         self._is_told = False
+        self._next_rouse: Any = None
         self._next_look: Any = None
         self._left: Deferred[None] = Deferred()
 
@@ -62,8 +63,11 @@ class BlockingPool:
         job = Job(work, now + until - self._reactor.seconds(), now)
         answer: Deferred[T] = Deferred(lambda _: crew.take_back(job))
         job.answer = answer
-        if crew.put(job) and self._next_look is None:
-            self._next_look = self._reactor.callLater(self._driver.patience, self._look)
+        crew.put(job)
+        if self._next_rouse is None:
+            # Behind what the reactor is at: a thread that wakes now would be in its way, and
+            # one wake-up serves every login of this turn.
+            self._next_rouse = self._reactor.callLater(0, self._rouse)
         try:
             return await in_time(answer, until, self._reactor)
         except TimeoutError:
@@ -73,6 +77,12 @@ class BlockingPool:
         if job.begun:
             return "the database did not answer in time"
         return f"no connection to the database became free in time ({self.busy} are in use)"
+
+    def _rouse(self) -> None:
+        """Have the threads begin with what was queued in this turn of the reactor."""
+        self._next_rouse = None
+        if self._crew is not None and self._crew.rouse() and self._next_look is None:
+            self._next_look = self._reactor.callLater(self._driver.patience, self._look)
 
     def _look(self) -> None:
         """Whether the threads at work get on with the queue."""
@@ -111,8 +121,9 @@ class BlockingPool:
         if self._crew is None or self._closed:
             return
         self._closed = True
-        if self._next_look is not None:
-            self._next_look.cancel()
+        for call in (self._next_rouse, self._next_look):
+            if call is not None:
+                call.cancel()
         for job in self._crew.dismiss():
             if job.answer is not None and not job.answer.called:
                 job.answer.errback(LookupFailed("the table is closed"))

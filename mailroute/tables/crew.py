@@ -181,6 +181,7 @@ class Crew:
         self._jobs: deque[Job] = deque()
         self._idle: list[_Hand] = []
         self._hands: list[_Hand] = []
+        self._unannounced = 0
         self._taken_at = 0.0
         self._dismissed = False
         self._threads.start()
@@ -195,20 +196,31 @@ class Crew:
         """How many threads there are."""
         return len(self._hands)
 
-    def put(self, job: Job) -> bool:
-        """Queue a job; return whether ``help_out`` is needed if it stays there.
-
-        A thread is woken for it unless it can wait for one that is at work.
-        """
+    def put(self, job: Job) -> None:
+        """Queue a job; ``rouse`` has to follow, once for as many jobs as there are."""
         with self._lock:
             self._jobs.append(job)
-            # Not for threads that all hang: of one that gets on, the last job is young.
-            is_young = job.put_at - self._taken_at < self._driver.patience
-            can_wait = is_young and self.busy > 0
-            hand = None if can_wait else self._next_hand()
-            if hand is not None:
-                self._taken_at = job.put_at
-        if hand is not None:
+        self._unannounced += 1
+
+    def rouse(self) -> bool:
+        """Wake threads for what was queued; return whether ``help_out`` may be needed for it.
+
+        A thread is woken for each job that cannot wait for one that is at work.
+        """
+        fresh, self._unannounced = self._unannounced, 0
+        hands: list[_Hand] = []
+        can_wait = False
+        with self._lock:
+            for _ in range(min(fresh, len(self._jobs))):
+                # Not for threads that all hang: of one that gets on, the last job is young.
+                is_young = self._jobs[-1].put_at - self._taken_at < self._driver.patience
+                can_wait = is_young and self.busy > 0
+                hand = None if can_wait else self._next_hand()
+                if hand is None:
+                    break
+                self._taken_at = self._jobs[-1].put_at
+                hands.append(hand)
+        for hand in hands:
             hand.wake()
         return can_wait
 

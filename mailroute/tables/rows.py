@@ -12,7 +12,7 @@ from mailroute.tables.contract import Row
 RECOGNISED = frozenset(
     {
         *("host", "port", "tls", "tls_name", "forwarding", "username", "password", "master_user"),
-        *("state", "reason", "ttl"),
+        *("mech", "state", "reason", "ttl"),
     }
 )
 """The columns beside the first that mean something; what they mean is the router's business."""

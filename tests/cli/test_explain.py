@@ -82,6 +82,16 @@ class RouteTests(SynchronousTestCase):
             self.assertEqual(facts["password"], words)
             self.assertNotIn("hush", str(facts))
 
+    def test_way(self) -> None:
+        """Mechanism and addresses to connect from, where anything is said of them."""
+        facts = route_facts(Route("alice", "east", Backend(("h",), 1, TLSMode.PLAIN)), "Alice")
+        self.assertNotIn("mechanism", facts)
+        self.assertNotIn("source addresses", facts)
+        backend = Backend(("h",), 1, TLSMode.PLAIN, source_ips=("192.0.2.7",), mechanism="LOGIN")
+        facts = route_facts(Route("alice", "east", backend), "Alice")
+        self.assertEqual(facts["mechanism"], "LOGIN")
+        self.assertEqual(facts["source addresses"], ["192.0.2.7"])
+
     def test_certificate(self) -> None:
         """The name, the authorities, the pin, or nothing at all."""
         for trust, words in (

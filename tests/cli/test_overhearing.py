@@ -156,7 +156,8 @@ class TranscriptTests(OverheardCase):
     def test_state(self) -> None:
         """What a peer and a connector ask of a dialogue."""
         dialogue = self.begin("pop3")
-        self.assertFalse(dialogue.login_is_used or dialogue.full)
+        self.assertFalse(dialogue.login_is_used or dialogue.full or dialogue.is_untold)
+        self.assertEqual(dialogue.extension, "XCLIENT")
         for line in (b"+OK ready\r\n", b"+OK\r\nUSER\r\n.\r\n", b"+OK\r\n", b"+OK in\r\n+OK"):
             dialogue.receive_data(line)
         self.assertTrue(dialogue.login_is_used)
@@ -172,13 +173,15 @@ class DialTests(OverheardCase):
         recorder = self.recorder = Recorder(self.story, Redaction(b""))
         made: list[object] = []
 
-        async def dial(host: str, port: int, make: Any, seconds: float) -> Any:
+        async def dial(host: str, port: int, make: Any, seconds: float, sources: Any) -> Any:
+            self.assertEqual(sources, ("192.0.2.8",))
             self.clock.advance(seconds)
             return make()
 
         recorder.received(b"old\r\nrest")
         self.clock.advance(5)
-        waiting: Any = recorder.dialled(dial)("h.example.org", 993, lambda: made.append(1), 0.5)
+        noted: Any = recorder.dialled(dial)
+        waiting = noted("h.example.org", 993, lambda: made.append(1), 0.5, ("192.0.2.8",))
         with self.assertRaises(StopIteration):
             waiting.send(None)
         self.assertEqual((made, recorder.replies), ([1], []))

@@ -47,7 +47,8 @@ class DestinationTests(ConfigurationCase):
             f'tls_pinned_cert_sha256 = "{"aB:" * 31}cd"\ntls_allow_invalid_certs = true\n'
             'tls_client_cert = "chain.pem"\ntls_client_key = "key.pem"\n'
             "allow_plaintext_auth = true\nallow_row_tls_name = true\nhide_auth_errors = true\n"
-            'proxy_protocol = false\nforwarding = "none"\nsource_ips = []\nstate = "active"\n'
+            'proxy_protocol = false\nforwarding = "none"\nstate = "active"\n'
+            'source_ips = ["::1", "192.0.2.7"]\n'
             "protocol.imap = { port = 143, tls = 'plain', forwarding = 'none' }\n"
             "protocol.pop3 = { port = 110, tls = 'starttls' }\n"
             "protocol.submission = { port = 587, tls = 'implicit' }\n"
@@ -69,6 +70,7 @@ class DestinationTests(ConfigurationCase):
                 "pop3": Endpoint(110, "starttls"),
                 "submission": Endpoint(587, "implicit"),
             },
+            source_ips=("::1", "192.0.2.7"),
         )
         self.assertEqual(east, expected)
 
@@ -93,6 +95,8 @@ class DestinationTests(ConfigurationCase):
             ("tls_allow_invalid_certs", '"no"'),
             ("allow_plaintext_auth", "0"),
             ("hide_auth_errors", "1"),
+            ("source_ips", '"127.0.0.1"'),
+            ("source_ips", '["east.example.org"]'),
         ):
             self.complains(f"destination.east.{key}", destination=f"{HEAD}{key} = {value}\n{IMAP}")
 
@@ -131,10 +135,7 @@ class DestinationTests(ConfigurationCase):
 
     def test_later(self) -> None:
         """What would change a session, but is not built, is refused."""
-        for text in (
-            'source_ips = ["127.0.0.1"]',
-            'state = "drain"',
-        ):
+        for text in ('state = "drain"', "max_connections = 5"):
             key = text.partition(" ")[0]
             self.complains(
                 f"destination.east.{key}", "not supported yet", destination=f"{HEAD}{text}\n{IMAP}"

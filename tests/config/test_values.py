@@ -127,6 +127,13 @@ class ValueTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, values.network, "192.0.2.7/24", HERE)
         self.assertIn("did you mean '192.0.2.0/24'?", str(error))
 
+    def test_own_address(self) -> None:
+        """One address that a machine can have, in its canonical form."""
+        self.takes(values.own_address, "192.0.2.7", "192.0.2.7")
+        self.takes(values.own_address, "2001:DB8:0::7", "2001:db8::7")
+        self.refuses(values.own_address, "0.0.0.0", "::", "224.0.0.1", "ff02::1", "fe80::1%eth0")
+        self.refuses(values.own_address, "192.0.2.0/24", "[::1]", "proxy.example.org", "", 1)
+
     def test_bind(self) -> None:
         """All four forms; addresses in their canonical form."""
         self.takes(values.bind, "0.0.0.0:143", Bind("tcp", "0.0.0.0", 143))

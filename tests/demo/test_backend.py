@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.demo.backend import SampleBackend, sample_messages
 
 USER = "alice@example.org"
+OTHER = "carol@example.org"
 PLAIN = b64encode(b"\0alice@example.org\0secret")
 
 
@@ -19,7 +20,7 @@ class BackendTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.backend = SampleBackend(self.reactor, "east", USER, "secret")
+        self.backend = SampleBackend(self.reactor, "east", [USER, OTHER], "secret")
         self.backend.startService()
         self.transport = StringTransport()
 
@@ -63,6 +64,15 @@ class BackendTests(SynchronousTestCase):
         unknown = self.say(imap, b"a LOGIN bob@example.org secret")
         self.assertTrue(wrong.startswith(b"a NO"), wrong)
         self.assertEqual(wrong, unknown)
+
+    def test_imap_others(self) -> None:
+        """Each account has a mailbox of its own."""
+        self.say(self.connect("imap"), b"a LOGIN alice@example.org secret", b"b CREATE Mine")
+        imap = self.connect("imap")
+        answer = self.say(imap, b"a LOGIN carol@example.org secret", b'b LIST "" "*"')
+        self.assertIn(b"a OK", answer)
+        self.assertIn(b"INBOX", answer)
+        self.assertNotIn(b"Mine", answer.title())
 
     def test_imap_search(self) -> None:
         """A header field is searched without regard to case."""

@@ -36,6 +36,12 @@ class ConfigurationTests(SynchronousTestCase):
                 row = database.execute(sql["query"], (account,)).fetchone()
                 self.assertEqual(row, (server,))
 
+    def test_change(self) -> None:
+        """What the commands that change the table need is there, and a change is seen soon."""
+        sql = self.settings["mapping"]["sql"]
+        self.assertLessEqual({"upsert_query", "delete_query", "list_query"}, set(sql))
+        self.assertEqual(self.settings["mapping"]["positive_ttl"], "1s")
+
     def test_listeners(self) -> None:
         """Six listeners on loopback: each protocol with STARTTLS and with implicit TLS."""
         listeners = self.settings["listener"]

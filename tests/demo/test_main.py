@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from twisted.application.service import Service
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.demo.__main__ import ROUTES, start
+from mailroute.demo.__main__ import ROUTES, program, start
 from mailroute.demo.configuration import Folder, FrontPorts
 
 
@@ -23,6 +25,14 @@ class Front(Service):
     def privilegedStartService(self) -> None:
         """Twisted's name for: bind the ports."""
         self.privileged = True
+
+
+class ProgramTests(SynchronousTestCase):
+    """What the demo's user can type."""
+
+    def test_program(self) -> None:
+        """The console script stands beside the Python that runs the demo."""
+        self.assertEqual(shlex.split(program()), [str(Path(sys.executable).parent / "mailroute")])
 
 
 class StartTests(SynchronousTestCase):

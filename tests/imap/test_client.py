@@ -42,6 +42,10 @@ class ImapClientLawsTests(ClientLaws, SynchronousTestCase):
         b'"x" ', b"\0", b"\xff", b"OK ",
     ]  # fmt: skip
     greeting: ClassVar[bytes] = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n"
+    offering: ClassVar[bytes] = (
+        b"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256] ready\r\n"
+    )
+    challenge: ClassVar[bytes] = b"+ eA==\r\n"
 
     def make(self, login: Login, starttls: bool, secure: bool) -> ImapClient:
         return make(login, starttls, secure)
@@ -264,6 +268,33 @@ class WayTests(Case):
             + DONE
             + ACCEPTED
         )
+
+    def test_one_mechanism(self) -> None:
+        """Where one is insisted on, it is neither the command nor another mechanism."""
+
+        def insisting(mechanism: str) -> ImapClient:
+            dialogue = make(ALICE)
+            dialogue.insist(mechanism)
+            return dialogue
+
+        ready = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2] x\n"
+        by_login = "C: mr1 AUTHENTICATE LOGIN\nS: + VXNlcm5hbWU6\nC: YWxpY2U=\nS: + \n"
+        assert_transcript(
+            lambda: insisting("LOGIN"), ready + by_login + "C: c2VjcmV0\n" + DONE + ACCEPTED
+        )
+        assert_transcript(lambda: insisting("PLAIN"), ready + SENT + DONE + ACCEPTED)
+        for mechanism, offered, reason in (
+            ("LOGIN", b"AUTH=PLAIN", "the row's mech is LOGIN, which the backend does not offer"),
+            ("PLAIN", b"AUTH=LOGIN", "the row's mech is PLAIN, which the backend does not offer"),
+            ("XOAUTH2", b"AUTH=XOAUTH2", "cannot be made of a login by PLAIN"),
+        ):
+            dialogue = insisting(mechanism)
+            dialogue.start()
+            events = dialogue.receive_data(b"* OK [CAPABILITY IMAP4rev1 %b] x\r\n" % offered)
+            assert isinstance(events[-1], Rejected), events
+            self.assertIs(events[-1].failure.kind, FailureKind.BACKEND_INCAPABLE)
+            self.assertIn(reason, events[-1].failure.reason)
+            self.assertEqual(written(events), b"")
 
     def test_channel_binding(self) -> None:
         """A client that could bind the channel would take a backend's -PLUS for an attack."""

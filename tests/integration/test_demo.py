@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from mailroute.demo.__main__ import program
 from tests.support.installed import require
 from tests.support.ports import free_ports, poll
 from tests.support.processes import ServerProcess
+from tests.support.transcripts import commands, read_blocks
 
 ROOT = Path(__file__).parents[2]
 START = """
@@ -28,6 +31,8 @@ from mailroute.demo.configuration import FrontPorts
 from mailroute.tap import makeService
 sys.exit(run(reactor, makeService, FrontPorts(*{ports!r}), sys.stdout))
 """
+
+SCRIPT = shlex.join([*("env", f"PYTHONPATH={ROOT}", sys.executable), "-m", "mailroute.cli"])
 
 
 def shell(command: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -46,6 +51,7 @@ class DemoTests(TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="mailroute-demo-test-"))
         self.addCleanup(shutil.rmtree, self.folder)
         ports = free_ports(6)
+        self.imaps = ports[1]
         script = START.format(root=str(ROOT), ports=ports)
         self.log = self.folder / "log"
         self.demo = ServerProcess([sys.executable, "-c", script], ports, self.log)
@@ -78,6 +84,36 @@ class DemoTests(TestCase):
                 self.assertEqual(shell(command).returncode, 0, command)
             self.assertIn("It arrived.", shell(arrived).stdout)
             self.assertNotEqual(shell(wrong).returncode, 0)
+            self.move(reads[0])
+
+        return deferToThread(paste)
+
+    def move(self, read: str) -> None:
+        """The commands that move an account, by the console script of the sources at hand."""
+        told = self.commands(re.escape(program()))
+        self.assertEqual(len(told), 2)
+        for command in told:
+            done = shell(command.replace(program(), SCRIPT))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("west", done.stdout)
+        self.assertTrue(poll(lambda: "You reached west" in shell(read).stdout, 30))
+
+    def test_readme(self) -> Deferred[None]:
+        """What the README shows is printed by the demo, and answered as it says."""
+        (block,) = [block for block in read_blocks(ROOT / "README.md") if block.kind == "demo"]
+        (settings,) = re.findall(r"settings +(\S+)", self.text)
+        told = []
+        for typed in commands(block):
+            line = typed.line.replace(":1993/", f":{self.imaps}/")
+            line = re.sub(r"/tmp/mailroute-demo-\S+", settings, line)
+            self.assertIn(f"    {line.replace('.venv/bin/mailroute', program())}\n", self.text)
+            told.append((line.replace(".venv/bin/mailroute", SCRIPT), "\n".join(typed.printed)))
+        self.assertEqual(len(told), 3)
+
+        def paste() -> None:
+            for line, answer in told:
+                seen = poll(lambda line=line, answer=answer: answer in shell(line).stdout, 30)  # type: ignore[misc]
+                self.assertTrue(seen, line)
 
         return deferToThread(paste)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -102,8 +103,10 @@ class DialerCase(SynchronousTestCase):
         self.opened = open_descriptors() - self.before
         self.made: list[Recorder] = []
 
-    def dial(self, host: str, port: int = 143, seconds: float = SECONDS) -> Deferred[Recorder]:
-        return Deferred.fromCoroutine(self.dialer.dial(host, port, self.make, seconds))
+    def dial(
+        self, host: str, port: int = 143, seconds: float = SECONDS, sources: tuple[str, ...] = ()
+    ) -> Deferred[Recorder]:
+        return Deferred.fromCoroutine(self.dialer.dial(host, port, self.make, seconds, sources))
 
     def make(self) -> Recorder:
         self.made.append(Recorder())
@@ -157,7 +160,7 @@ class LoopTests(DialerCase):
         self.loops(asked, "127.0.0.1:143")
 
 
-class ListeningTests(DialerCase):
+class ListeningCase(DialerCase):
     """Somebody listens."""
 
     def setUp(self) -> None:
@@ -187,6 +190,10 @@ class ListeningTests(DialerCase):
         protocol = self.successResultOf(asked)
         self.assertEqual(self.made, [protocol])
         return protocol
+
+
+class ListeningTests(ListeningCase):
+    """Connections that are made, and those that are not."""
 
     def test_address(self) -> None:
         """An address is dialled without asking anybody, and carries bytes both ways."""
@@ -230,6 +237,36 @@ class ListeningTests(DialerCase):
         self.connected(asked)
         self.accept()
 
+    def test_no_socket_for_a_family(self) -> None:
+        """Where the kernel has no IPv6, an address of it is one that cannot be reached."""
+        make = dialer._new_socket
+
+        def without_v6(is_v6: bool) -> socket.socket:
+            if is_v6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            return make(is_v6)
+
+        self.patch(dialer, "_new_socket", without_v6)
+        asked = self.dial(NAME, self.port)
+        self.resolver.answer("::1", "127.0.0.1")
+        self.connected(asked)
+        self.accept()
+
+    def test_no_descriptor_left(self) -> None:
+        """It is a backend that cannot be reached for now, and no defect of ours."""
+
+        def exhausted(is_v6: bool) -> socket.socket:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        self.patch(dialer, "_new_socket", exhausted)
+        asked = self.dial("127.0.0.1", self.port)
+        self.assertEqual(self.failed(asked), f"127.0.0.1:{self.port}: Too many open files")
+
+    def test_interface_that_is_not_there(self) -> None:
+        """A link-local address names its interface, which only the kernel knows."""
+        asked = self.dial("fe80::1%nowhere", self.port)
+        self.assertIn(f"[fe80::1%nowhere]:{self.port}: ", self.failed(asked))
+
     def test_resolvers_order(self) -> None:
         """The resolver's first address is taken, whatever its family."""
         sixth = self.listen(socket.AF_INET6, "::1", self.port)
@@ -266,6 +303,57 @@ class ListeningTests(DialerCase):
         self.loop.turn()
         self.assertEqual(self.made, [])
         self.assert_quiet()
+
+
+class SourceTests(ListeningCase):
+    """The addresses of ours to connect from."""
+
+    def come_from(self, *sources: str, host: str = "127.0.0.1") -> str:
+        """The address from which a connection comes."""
+        self.made.clear()
+        listening = self.listening if host == "127.0.0.1" else self.sixth
+        self.connected(self.dial(host, self.port, sources=sources))
+        address: str = self.accept(listening).getpeername()[0]
+        return address
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.sixth = self.listen(socket.AF_INET6, "::1", self.port)
+
+    def test_in_turn(self) -> None:
+        """RFC 6056's ports are shared by many: each connection leaves from the next address."""
+        sources = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+        found = [self.come_from(*sources) for _ in range(4)]
+        self.assertEqual(found, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.2"])
+        # Another list has turns of its own, so that two lists in turn use all of both.
+        self.assertEqual(self.come_from("127.0.0.8", "127.0.0.9"), "127.0.0.8")
+        self.assertEqual(self.come_from(*sources), "127.0.0.3")
+
+    def test_families(self) -> None:
+        """Those of the backend's family; where there is none the kernel chooses."""
+        sources = ("::1", "127.0.0.2", "127.0.0.3")
+        self.assertEqual(self.come_from(*sources), "127.0.0.2")
+        self.assertEqual(self.come_from(*sources, host="::1"), "::1")
+        self.assertEqual(self.come_from(*sources), "127.0.0.3")
+        self.assertEqual(self.come_from("::1"), "127.0.0.1")
+        self.assertEqual(self.come_from("127.0.0.2", host="::1"), "::1")
+
+    def test_ports_are_the_connection_s(self) -> None:
+        """The port is chosen with the backend known: ip(7), IP_BIND_ADDRESS_NO_PORT."""
+        self.made.clear()
+        asked = self.dial("127.0.0.1", self.port, sources=("127.0.0.2",))
+        sock = self.connected(asked).transport.getHandle()
+        self.assertEqual(sock.getsockopt(socket.IPPROTO_IP, 24), 1)
+
+    def test_not_ours(self) -> None:
+        """The reason names both addresses and the key; the next connection has the next one."""
+        sources = ("192.0.2.77", "127.0.0.2")
+        asked = self.dial("127.0.0.1", self.port, sources=sources)
+        reason = self.failed(asked)
+        where = f"127.0.0.1:{self.port}: cannot connect from 192.0.2.77: "
+        self.assertTrue(reason.startswith(where + "Cannot assign requested address"), reason)
+        self.assertIn("source_ips", reason)
+        self.assertEqual(self.come_from(*sources), "127.0.0.2")
 
 
 class UnansweredTests(DialerCase):

@@ -14,6 +14,7 @@ from mailroute.net import sockets
 from mailroute.net.sockets import (
     bind_tcp,
     bind_unix,
+    fault_of_source,
     listening,
     passed_by_systemd,
     reserve_tcp,
@@ -53,6 +54,14 @@ class TCPTests(SocketCase):
         bound = self.keep(bind_tcp("127.0.0.1", 0))
         with self.assertRaises(OSError):
             bind_tcp("127.0.0.1", bound.getsockname()[1])
+
+    def test_sources(self) -> None:
+        """What this machine has can be connected from, whatever else listens there."""
+        self.keep(bind_tcp("127.0.0.1", 0))
+        for address in ("127.0.0.1", "127.3.2.1", "::1"):
+            self.assertIsNone(fault_of_source(address))
+        for address in ("192.0.2.77", "2001:db8::77"):
+            self.assertEqual(fault_of_source(address), "Cannot assign requested address")
 
     def test_shared(self) -> None:
         """Several sockets share a port if all of them say so; they take nobody until told."""

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.net.ticks import TICK_SECONDS, CoarseClock
+from mailroute.net.ticks import TICK_SECONDS, CoarseClock, Timer
 
 
 class CoarseClockTests(SynchronousTestCase):
@@ -53,6 +53,35 @@ class CoarseClockTests(SynchronousTestCase):
             self.coarse.callLater(seconds, self.called.append, str(seconds))
         self.clock.advance(20)
         self.assertEqual(self.called, ["0.5", "1.0", "7.0"])
+
+    def test_a_call_that_fails(self) -> None:
+        """It is logged; the calls of others are made: a defect ends nobody else's time-out."""
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        self.coarse.callLater(1, fail)
+        self.coarse.callLater(1, self.called.append, "same tick")
+        self.coarse.callLater(2, self.called.append, "later")
+        self.advance(4)
+        self.assertEqual(self.called, ["same tick", "later"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_clock_that_is_set(self) -> None:
+        """A leap is not counted through, tick by tick: without a battery it may be years long."""
+        looked_at: list[int] = []
+
+        class Buckets(dict[int, dict[Timer, None]]):
+            def pop(self, tick: int, *otherwise: object) -> dict[Timer, None]:
+                looked_at.append(tick)
+                return super().pop(tick, *otherwise)  # type: ignore[arg-type]
+
+        self.patch(self.coarse, "_buckets", Buckets())
+        self.coarse.callLater(1, self.called.append, "x")
+        self.clock.advance(86400)
+        self.assertEqual(self.called, ["x"])
+        self.assertEqual(len(looked_at), 1)
 
     def test_as_the_clock_of_a_deferred(self) -> None:
         """``Deferred.addTimeout`` takes it."""

@@ -47,6 +47,8 @@ class Pop3ClientLawsTests(ClientLaws, SynchronousTestCase):
         b"SASL PLAIN\r\n", b"USER\r\n", b"+ YQ==\r\n", b"[IN-USE]", b"\0", b"\xff", b"\n",
     ]  # fmt: skip
     greeting: ClassVar[bytes] = b"+OK ready\r\n"
+    offering: ClassVar[bytes] = b"+OK x\r\n+OK\r\nSASL SCRAM-SHA-1 SCRAM-SHA-256\r\n.\r\n"
+    challenge: ClassVar[bytes] = b"+ eA==\r\n"
 
     def make(self, login: Login, starttls: bool, secure: bool) -> ClientDialogue:
         return make(login, starttls, secure)
@@ -111,6 +113,21 @@ class WayTests(SynchronousTestCase):
                 """,
                 trailing=b"+OK 2 320\r\n",
             )
+
+    def test_one_mechanism(self) -> None:
+        """Where one is insisted on, USER and PASS are no way, nor is another mechanism."""
+
+        def insisting() -> Pop3Client:
+            dialogue = make()
+            dialogue.insist("LOGIN")
+            return dialogue
+
+        by_login = "C: AUTH LOGIN\nS: + \nC: bXJvc2U=\nS: + \nC: c2VjcmV0\nS: +OK in\n"
+        for listed in ("S: USER\nS: SASL PLAIN LOGIN\n", "S: SASL LOGIN\nS: USER\n"):
+            assert_transcript(insisting, f"{HELLO}S: +OK\n{listed}S: .\n{by_login}= Accepted in\n")
+        said = b"+OK x\r\n+OK\r\nUSER\r\nSASL PLAIN\r\n.\r\n"
+        reason = rejected(insisting(), said).failure.reason
+        self.assertIn("the row's mech is LOGIN, which the backend does not offer", reason)
 
     def test_translated_to_auth_login(self) -> None:
         """AUTH LOGIN carries name and password where there is neither PLAIN nor USER."""

@@ -176,6 +176,25 @@ class ClientExchangeTests(SynchronousTestCase):
         self.exchange.forget()
         self.assertNotIn("tanstaaf", repr(vars(self.exchange)))
 
+    def test_only(self) -> None:
+        """The one mechanism that is wanted, and no other, whatever is offered."""
+        every = {"PLAIN", "LOGIN", "XOAUTH2"}
+        for only, offered, way in (
+            ("PLAIN", every, "PLAIN"),
+            ("LOGIN", every, "LOGIN"),
+            ("LOGIN", {"PLAIN"}, None),
+            ("PLAIN", {"LOGIN"}, None),
+            ("XOAUTH2", every, None),
+        ):
+            exchange = ClientExchange(Login(Identity("tim"), "PLAIN", MESSAGE))
+            exchange.only = only
+            self.assertEqual(exchange.choose(offered.__contains__), way, only)
+        token = ClientExchange(Login(Identity("tim"), "XOAUTH2", b"user=tim\x01\x01"))
+        token.only = "XOAUTH2"
+        self.assertEqual(token.choose(every.__contains__), "XOAUTH2")
+        token.only = "PLAIN"
+        self.assertIsNone(token.choose(every.__contains__))
+
     def test_no_translation(self) -> None:
         """LOGIN has no place for a second name, and other mechanisms hold no password."""
         master = b"alice\0tim\0tanstaaftanstaaf"

@@ -58,12 +58,14 @@ class _CrewByHand:
         """Every thread that has begun a job and not ended."""
         return len(self.begun)
 
-    def put(self, job: Job) -> bool:
-        """Begin it where a thread is free."""
+    def put(self, job: Job) -> None:
+        """Queue it."""
         self.jobs.append(job)
-        waits = self.busy >= self.size
+
+    def rouse(self) -> bool:
+        """Begin what was queued where threads are free."""
         self.begin()
-        return waits
+        return bool(self.jobs)
 
     def begin(self) -> None:
         """Let free threads take jobs."""
@@ -120,8 +122,10 @@ class BlockingPoolTests(SynchronousTestCase):
         return self.crew
 
     def run_job(self, until: float = 5) -> Deferred[Any]:
-        """Ask."""
-        return Deferred.fromCoroutine(self.pool.run(lambda *_: None, until))
+        """Ask, in a turn of the reactor of its own."""
+        lookup = Deferred.fromCoroutine(self.pool.run(lambda *_: None, until))
+        self.clock.advance(0)
+        return lookup
 
     def test_answer(self) -> None:
         """The job's result, or what it raised."""
@@ -180,6 +184,23 @@ class BlockingPoolTests(SynchronousTestCase):
             self.crew.end(self.crew.begun[-1], "late", error)
             self.clock.turn()
             self.assertEqual(self.pool.busy, 0)
+
+    def test_one_turn(self) -> None:
+        """Threads are woken behind the turn in which there were lookups, once."""
+        lookups = [Deferred.fromCoroutine(self.pool.run(lambda *_: None, 5)) for _ in range(2)]
+        self.assertEqual(self.crew.begun, [])
+        self.assertEqual(len([c for c in self.clock.getDelayedCalls() if c.getTime() == 0]), 1)
+        self.clock.advance(0)
+        self.assertEqual(len(self.crew.begun), 2)
+        for lookup in lookups:
+            self.assertNoResult(lookup)
+
+    def test_closed_in_the_same_turn(self) -> None:
+        """A lookup whose thread was not woken yet is told that the table is closed."""
+        lookup = Deferred.fromCoroutine(self.pool.run(lambda *_: None, 5))
+        self.successResultOf(Deferred.fromCoroutine(self.pool.close()))
+        self.failureResultOf(lookup, LookupFailed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancelled(self) -> None:
         """A cancelled lookup leaves its thread to end by itself, or leaves the queue."""

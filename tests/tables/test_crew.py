@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -183,6 +183,12 @@ class CrewTests(SynchronousTestCase):
         if self.crew._threads.running:
             self.crew.join()
 
+    def put(self, *jobs: Job) -> bool:
+        """Queue them in one turn of the reactor."""
+        for job in jobs:
+            self.crew.put(job)
+        return self.crew.rouse()
+
     def handed(self) -> list[Job]:
         """What is handed over next."""
         return self.handed_over.get(timeout=LONG)
@@ -197,7 +203,7 @@ class CrewTests(SynchronousTestCase):
             end.wait(LONG)
 
         job = a_job(work)
-        self.crew.put(job)
+        self.put(job)
         self.assertTrue(begun.wait(LONG))
         return job, end
 
@@ -207,9 +213,32 @@ class CrewTests(SynchronousTestCase):
         self.assertEqual(self.crew.threads, 0)
         for _ in range(3):
             job = a_job()
-            self.assertFalse(self.crew.put(job))
+            self.assertFalse(self.put(job))
             self.assertEqual(self.handed(), [job])
             self.assertEqual((self.crew.threads, self.crew.busy), (1, 0))
+
+    def test_woken_once(self) -> None:
+        """A turn of the reactor ends before a thread wakes; with patience one does its jobs."""
+        self.hire(2, patience=LONG)
+        self.patch(crew, "HAND_OVER_SECONDS", LONG)
+        jobs = [a_job() for _ in range(20)]
+        for job in jobs:
+            self.crew.put(job)
+        self.assertEqual(self.crew.threads, 0)
+        self.assertTrue(self.crew.rouse())
+        self.assertEqual(self.handed(), jobs)
+        self.assertEqual(self.crew.threads, 1)
+        self.assertFalse(self.crew.rouse())
+
+    def test_woken_for_each(self) -> None:
+        """Without patience there is a thread for each job, up to the size."""
+        self.hire(3)
+        meeting = Barrier(3)
+        self.put(*[a_job(lambda *_: meeting.wait(LONG)) for _ in range(3)])
+        handed = 0
+        while handed < 3:
+            handed += len(self.handed())
+        self.assertEqual(self.crew.threads, 3)
 
     def test_handed_over_together(self) -> None:
         """A thread that is awake does the whole queue, and hands over once."""
@@ -218,7 +247,7 @@ class CrewTests(SynchronousTestCase):
         first, end = self.stuck()
         others = [a_job() for _ in range(20)]
         for job in others:
-            self.crew.put(job)
+            self.put(job)
         end.set()
         self.assertEqual(self.handed(), [first, *others])
         self.assertTrue(self.handed_over.empty())
@@ -229,7 +258,7 @@ class CrewTests(SynchronousTestCase):
         self.hire(1)
         first, end = self.stuck()
         second = a_job()
-        self.crew.put(second)
+        self.put(second)
         end.set()
         self.assertEqual([self.handed(), self.handed()], [[first], [second]])
 
@@ -239,7 +268,7 @@ class CrewTests(SynchronousTestCase):
         ends = [self.stuck()[1] for _ in range(2)]
         done: list[int] = []
         for number in range(3):
-            self.crew.put(a_job(lambda *_, number=number: done.append(number)))
+            self.put(a_job(lambda *_, number=number: done.append(number)))
         self.assertEqual((self.crew.threads, self.crew.busy), (2, 2))
         ends[0].set()
         handed = 0
@@ -254,7 +283,7 @@ class CrewTests(SynchronousTestCase):
         self.stuck()
         self.assertFalse(self.crew.help_out())
         job = a_job()
-        self.assertTrue(self.crew.put(job))
+        self.assertTrue(self.put(job))
         self.assertTrue(self.crew.help_out())
         self.assertEqual(self.crew.threads, 1)
         job.put_at -= 2 * LONG
@@ -268,7 +297,7 @@ class CrewTests(SynchronousTestCase):
         self.stuck()
         late = a_job()
         late.put_at += 2 * LONG
-        self.assertFalse(self.crew.put(late))
+        self.assertFalse(self.put(late))
         self.assertEqual(self.handed(), [late])
 
     def test_no_more_help(self) -> None:
@@ -277,7 +306,7 @@ class CrewTests(SynchronousTestCase):
         self.stuck()
         job = a_job()
         job.put_at -= 2 * LONG
-        self.crew.put(job)
+        self.put(job)
         self.assertFalse(self.crew.help_out())
 
     def test_take_back(self) -> None:
@@ -285,8 +314,8 @@ class CrewTests(SynchronousTestCase):
         self.hire(1)
         first, end = self.stuck()
         second, third = a_job(), a_job()
-        self.crew.put(second)
-        self.crew.put(third)
+        self.put(second)
+        self.put(third)
         self.crew.take_back(first)
         self.crew.take_back(second)
         end.set()
@@ -299,11 +328,11 @@ class CrewTests(SynchronousTestCase):
         """Threads end, their connections are closed; what was not begun comes back."""
         self.hire(2)
         _, end = self.stuck()
-        self.crew.put(a_job())
+        self.put(a_job())
         self.handed()
         second, last = self.stuck()
         left = a_job()
-        self.crew.put(left)
+        self.put(left)
         self.assertEqual(self.crew.dismiss(), [left])
         last.set()
         end.set()
