@@ -19,8 +19,9 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mailroute import composition, destination_composition, listener_composition, privileges
+from mailroute import composition, listener_composition, privileges
 from mailroute.config import model
+from mailroute.destination_composition import check_sources, check_trust
 from mailroute.errors import CannotListen, ConfigurationError, Failure
 from mailroute.learning_composition import Learning
 from mailroute.net import sockets
@@ -81,8 +82,8 @@ class MailrouteService(Service):
     def check(self) -> list[str]:
         """Try the table and the files; returns warnings, raises ConfigurationError."""
         warnings = list(self._configuration.warnings)
-        warnings += destination_composition.check_sources(self._configuration)
-        complaints = destination_composition.check_trust(self._configuration)
+        warnings += check_sources(self._configuration)
+        complaints = check_trust(self._configuration, self._connector.contexts)
         complaints += check_tables(self._configuration, self._reactor)
         try:
             warnings += composition.check_source(self._source)
@@ -133,6 +134,9 @@ class MailrouteService(Service):
     def prepare(self, room: Room) -> None:
         """Do everything but accept."""
         self._room = room
+        # While every file may be read.
+        for text in check_trust(self._configuration, self._connector.contexts):
+            self._log.error("{text}", text=text)
         privileges.drop(self._ids)
         self._poller.start()
         privileges.forbid_core_dumps()
@@ -209,8 +213,7 @@ class MailrouteService(Service):
                 done += ["mapping file read"] * isinstance(self._source, FileTable)
             except ConfigurationError as error:
                 done.append("the old mapping stays")
-                for complaint in error.complaints:
-                    self._log.error("reload: {text}; the old content stays", text=complaint)
+                self._complain(error.complaints)
         if self._tls is not None:
             try:
                 self._tls.reload()
@@ -218,10 +221,16 @@ class MailrouteService(Service):
             except Failure as failure:
                 done.append("the old certificates stay")
                 self._log.error("reload: {text}; the old certificates stay", text=failure.reason)
-        self._connector.contexts.clear()
+        if complaints := self._connector.contexts.renew():
+            done.append("the old trust in backends stays")
+            self._complain(complaints)
         # Not before: until a file is read, logins get and remember what the old one says.
         self._cache.drop()
         return ", ".join(done)
+
+    def _complain(self, complaints: Sequence[str]) -> None:
+        for text in complaints:
+            self._log.error("reload: {text}; the old content stays", text=text)
 
     def rotate_log(self) -> None:
         """Go on in a new log file, for whoever moved the old one away."""

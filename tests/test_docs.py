@@ -16,7 +16,7 @@ from tests.config.reading import SECTIONS, ConfigurationCase
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = ROOT / "etc"
-ELSEWHERE = frozenset({"tables.md", "postfix-tables.md"})
+ELSEWHERE = frozenset({"tables.md"})
 """Documents whose examples have tests of their own."""
 
 _BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
