@@ -37,7 +37,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Remind:
-    """Call ``reminded`` after so many seconds; only the last of a list counts."""
+    """Call ``reminded`` after so many seconds, once; what was asked for last counts."""
 
     seconds: float
 

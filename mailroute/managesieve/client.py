@@ -11,7 +11,7 @@ potential hangs with SSL connections", 2.4.0; then it logs "no auth attempts, me
 backend that answers at once, as we do, meets that moment on a loopback once in some hundred
 logins.  So there AUTHENTICATE leaves without its initial response, which follows when it is
 asked for; or unasked when nothing was heard for a while, which makes the descriptor readable and
-is what the backend waits for in either case.
+is what the backend waits for in either case.  XCLIENT is followed by AUTHENTICATE in this way.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class State(Enum):
     FIRST_REQUEST = "waiting to be asked for the first message"
     LATE_REQUEST = "waiting for the answer to the first message"
     """It was said unasked: the request for it may still come."""
+    LATE_XCLIENT = "waiting for the answers to XCLIENT and AUTHENTICATE"
     SASL_EXCHANGE = "waiting for the answer to AUTHENTICATE"
 
 
@@ -72,11 +73,19 @@ class ManageSieveClient(ClientDialogue):
         """Whether a command can be lost on this backend."""
 
     def reminded(self) -> list[Event]:
-        """The backend has not asked for our first message: it may have overlooked AUTHENTICATE."""
-        if self._phase is Phase.TALKING and self._state is State.FIRST_REQUEST:
+        """Nothing was heard of our command: what is due next makes the backend look at it."""
+        if self._phase is Phase.TALKING:
+            self._go_on_unasked()
+        return self._advance()
+
+    def _go_on_unasked(self) -> None:
+        if self._state is State.XCLIENT:
+            # It tells no secret: that waits for the answer to XCLIENT.
+            self._log_in()
+            self._state = State.LATE_XCLIENT
+        elif self._state is State.FIRST_REQUEST and not self._exchange.complete:
             self._challenged(b"")
             self._state = State.LATE_REQUEST
-        return self._advance()
 
     def _waiting_for(self) -> str:
         return f"while {self._state.value}"
@@ -140,7 +149,7 @@ class ManageSieveClient(ClientDialogue):
             self._introduced()
         elif self._state is State.STARTTLS:
             self._tls_answered(reply)
-        elif self._state is State.XCLIENT:
+        elif self._state in (State.XCLIENT, State.LATE_XCLIENT):
             self._told(reply)
         elif reply.status == "OK":
             self._logged_in(reply)
@@ -154,7 +163,9 @@ class ManageSieveClient(ClientDialogue):
             self._fail(FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {self._said(reply)}")
 
     def _told(self, reply: Reply) -> None:
-        if reply.status == "OK":
+        if reply.status == "OK" and self._state is State.LATE_XCLIENT:
+            self._state = State.FIRST_REQUEST
+        elif reply.status == "OK":
             self._log_in()
         else:
             self._fail(FailureKind.BACKEND_INCAPABLE, f"XCLIENT refused: {self._said(reply)}")
@@ -177,6 +188,8 @@ class ManageSieveClient(ClientDialogue):
         elif self.announcement is not None and b"XCLIENT" in self._capabilities:
             told, self.announcement = self.announcement, None
             self._command(State.XCLIENT, dovecot_command(told))
+            if self._may_overlook:
+                self._events.append(Remind(OVERLOOKED_SECONDS))
         else:
             self._log_in()
 
@@ -204,9 +217,8 @@ class ManageSieveClient(ClientDialogue):
         if initial is not None:
             # An empty one is an empty string here; "=" stands for it elsewhere (RFC 4959).
             command += b" " + client_string(b"" if initial == b"=" else initial)
-        self._command(State.SASL_EXCHANGE, command)
-        if self._may_overlook and not self._exchange.complete:
-            self._state = State.FIRST_REQUEST
+        self._command(State.FIRST_REQUEST if self._may_overlook else State.SASL_EXCHANGE, command)
+        if self._may_overlook:
             self._events.append(Remind(OVERLOOKED_SECONDS))
 
     def _logged_in(self, reply: Reply) -> None:

@@ -151,6 +151,7 @@ class Peer(Protocol):
         elif isinstance(last, Close):
             self.close(last.why)
         elif isinstance(last, Remind):
+            self._forget_reminder()
             self._reminder = self._clock.callLater(last.seconds, self._remind)
         elif not isinstance(last, Write):
             self._milestone_reached()
@@ -226,6 +227,9 @@ class Peer(Protocol):
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+        self._forget_reminder()
+
+    def _forget_reminder(self) -> None:
         if self._reminder is not None:
             self._reminder.cancel()
             self._reminder = None

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.events import Login, Remind
 from mailroute.managesieve.client import ManageSieveClient
-from tests.managesieve.test_client import ManageSieveClientLawsTests, make
+from mailroute.route import Announcement
+from tests.managesieve.test_client import ORIGIN, ManageSieveClientLawsTests, make
 from tests.support.conversations import Run, bounded, conversations
 from tests.support.dialogues import assert_transcript, written
 from tests.support.pairs import password, xoauth2
@@ -63,6 +64,26 @@ class OverlookedTests(SynchronousTestCase):
         self.check(begun + 'S: "VXNlcm5hbWU6"\n' + name + "> remind\n" + secret)
         self.check(begun + "> remind\n" + name + 'S: "VXNlcm5hbWU6"\n' + secret)
 
+    def test_xclient(self) -> None:
+        """XCLIENT can be overlooked as well; no secret leaves before it is answered."""
+        said = GREETED.replace("S: OK", 'S: "XCLIENT"\nS: OK')
+        said += "C: XCLIENT ADDR=192.0.2.1 PORT=1 SESSION=id TTL=7\n= Remind\n"
+        begun = 'C: AUTHENTICATE "PLAIN"\n= Remind\n'
+        rest = 'S: ""\n' + RESPONSE + "S: OK\n= Accepted\n"
+        for transcript in (
+            said + "S: OK\n" + begun + rest,
+            said
+            + "> remind\n"
+            + begun
+            + "> remind\nS: OK\n> remind\n"
+            + RESPONSE
+            + 'S: ""\nS: OK\n= Accepted\n',
+            said + "> remind\n" + begun + "S: OK\n" + rest,
+            said + "> remind\n" + begun + "S: NO\n= Rejected backend-incapable\n",
+            said + "> remind\n" + begun + 'S: ""\n= Rejected backend-misbehaved\n',
+        ):
+            assert_transcript(_told, transcript)
+
     def test_nobody_else(self) -> None:
         """Others, and Pigeonhole in the clear or behind STARTTLS, are told all at once."""
         clear = GREETED.replace("S: OK", 'S: "STARTTLS"\nS: OK')
@@ -99,3 +120,10 @@ class OverlookedTests(SynchronousTestCase):
         assert isinstance(last, Remind)
         self.assertLessEqual(last.seconds, 0.5)
         self.assertEqual(written(events), b'AUTHENTICATE "PLAIN"\r\n')
+
+
+def _told() -> ManageSieveClient:
+    """A dialogue that has to tell of its client before it logs in."""
+    dialogue = make()
+    dialogue.announcement = Announcement(ORIGIN, 7)
+    return dialogue

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailroute.errors import FailureKind
-from mailroute.events import Accepted, Challenge, Login, Rejected
+from mailroute.events import Accepted, Challenge, Login, Rejected, Remind
 from mailroute.imap.client import ImapClient
 from mailroute.managesieve.client import OVERLOOKED_SECONDS, ManageSieveClient
 from mailroute.net.backend_peer import BackendPeer
@@ -281,6 +281,16 @@ class ReminderTests(PeerCase):
         self.assertEqual(self.successResultOf(self.asked), Accepted())
         peer.abandon()
         self.assert_quiet()
+
+    def test_asked_again(self) -> None:
+        """What was asked for first is forgotten for what is asked for next."""
+        server = Script()
+        peer = self.greeted(server)
+        peer.perform([Remind(SECONDS / 2)])
+        self.advance(OVERLOOKED_SECONDS)
+        self.assertEqual(server.take(), b"")
+        self.advance(SECONDS / 2)
+        self.assertEqual(server.take(), b'"AGEAYg=="\r\n')
 
     def test_handed_over(self) -> None:
         """Nothing of ours is planned any more for a connection that is somebody else's."""
