@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
-from mailroute.tables.resolving import Resolver, is_socket_folder
+from mailroute.tables.resolving import LOST_SECONDS, Resolver, is_socket_folder
 
 
 class _Reactor(Clock):
@@ -82,6 +82,19 @@ class ResolverTests(SynchronousTestCase):
             self.failureResultOf(asked, LookupFailed)
         self.assertEqual(len(self.reactor.asked), 1)
         self.answer()
+
+    def test_lost(self) -> None:
+        """A question that is never answered, not even that it failed, is put again one day."""
+        lost = self.addresses("db.example", self.reactor.seconds() + 5)
+        self.reactor.advance(LOST_SECONDS)
+        self.failureResultOf(lost, LookupFailed)
+        asking = [self.addresses("db.example", self.reactor.seconds() + 5) for _ in range(2)]
+        self.assertEqual(len(self.reactor.asked), 2)
+        late = self.reactor.asked.pop(0)[1]
+        late.resolutionComplete()
+        self.answer(IPv4Address("TCP", "192.0.2.1", 0))
+        for asked in asking:
+            self.assertEqual(self.successResultOf(asked), ("192.0.2.1",))
 
     def test_cancelled(self) -> None:
         """A cancelled waiter leaves; the answer finds nobody."""
