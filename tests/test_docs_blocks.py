@@ -17,6 +17,7 @@ PROGRAMS = "tests.integration.test_docs_programs"
 TABLES = "tests.test_docs_tables"
 POSTFIX = "tests.integration.test_postfix_maps"
 COMMANDS = "tests.integration.test_docs_cli"
+GUIDES = "tests.integration.test_docs_guides"
 TUTORIAL = "tests.integration.test_tutorial"
 
 TESTED_BY = {
@@ -46,10 +47,10 @@ TESTED_BY = {
     },
     "docs/guides/security.md": {"toml": CONFIGURATIONS, "ini": PROGRAMS},
     "docs/guides/authentication.md": {"toml": CONFIGURATIONS},
-    "docs/guides/nginx.md": {"toml": CONFIGURATIONS},
-    "docs/guides/perdition.md": {"toml": CONFIGURATIONS},
-    "docs/guides/dovecot.md": {"toml": CONFIGURATIONS},
-    "docs/guides/stalwart.md": {"toml": CONFIGURATIONS},
+    "docs/guides/nginx.md": {"toml": GUIDES},
+    "docs/guides/perdition.md": {"toml": GUIDES},
+    "docs/guides/dovecot.md": {"toml": GUIDES},
+    "docs/guides/stalwart.md": {"toml": GUIDES},
     "docs/reference/service.md": {"text": PICTURE, "toml": CONFIGURATIONS, "ini": PROGRAMS},
     "docs/reference/log.md": {"log": "tests.test_docs_log", "ini": PROGRAMS},
 }

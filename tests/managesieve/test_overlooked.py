@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailroute.credentials import Identity
 from mailroute.events import Login, Remind
 from mailroute.managesieve.client import ManageSieveClient
 from mailroute.route import Announcement
@@ -57,6 +58,12 @@ class OverlookedTests(SynchronousTestCase):
         self.check(asked + 'S: ""\n' + message + rest, xoauth2("a"))
         self.check(asked + "> remind\n" + message + 'S: ""\n' + rest, xoauth2("a"))
 
+    def test_nothing_of_our_own(self) -> None:
+        """Where the backend begins there is nothing to say unasked."""
+        asked = GREETED.replace("PLAIN", "X-TOY") + 'C: AUTHENTICATE "X-TOY"\n= Remind\n> remind\n'
+        rest = 'S: "YQ=="\n= Challenge a\n> respond b\nC: "Yg=="\nS: OK\n= Accepted\n'
+        self.check(asked + rest, Login(Identity("a"), "X-TOY", None))
+
     def test_login(self) -> None:
         """LOGIN's prompts are answered in their order, the first of them unasked."""
         begun = GREETED.replace("PLAIN", "LOGIN") + 'C: AUTHENTICATE "LOGIN"\n= Remind\n'
@@ -72,6 +79,7 @@ class OverlookedTests(SynchronousTestCase):
         rest = 'S: ""\n' + RESPONSE + "S: OK\n= Accepted\n"
         for transcript in (
             said + "S: OK\n" + begun + rest,
+            said + "S: NO\n= Rejected backend-incapable\n> remind\n",
             said
             + "> remind\n"
             + begun
