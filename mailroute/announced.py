@@ -25,15 +25,17 @@ class AnnouncedService(MailrouteService):
         super().startService()
         self.announce("ready")
 
-    def reload(self) -> None:
+    def reload(self) -> Deferred[None]:
         """See MailrouteService."""
         self.announce("reloading")
-        try:
-            super().reload()
-        finally:
-            self.announce("ready")
+        return super().reload().addCallback(lambda _: self._announce_reloaded())
 
     def stopService(self) -> Deferred[None]:
         """See MailrouteService."""
         self.announce("stopping")
         return super().stopService()
+
+    def _announce_reloaded(self) -> None:
+        # Files may take a while, and nobody comes back from stopping.
+        if self.running:
+            self.announce("ready")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from mailroute.dialogue import Dialogue, Phase
 from mailroute.errors import Failure, FailureKind
@@ -33,8 +34,10 @@ _ANSWERS = frozenset({FailureKind.BACKEND_REFUSED, FailureKind.BACKEND_MISBEHAVE
 class ClientDialogue(Dialogue):
     """We are the client; the backend is outside.  It ends with exactly one verdict."""
 
+    extension: ClassVar[str] = "XCLIENT"
+    """By which a backend is told of the client."""
     announcement: Announcement | None = None
-    """What the backend is to be told of the client before the login, if it takes it."""
+    """What the backend is to be told of the client before the login, until it is told."""
 
     def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
         """``starttls``: upgrade before anything else; ``secure``: the login may leave now."""
@@ -79,6 +82,11 @@ class ClientDialogue(Dialogue):
         """The connection ended before a verdict, for this reason."""
         self._fail(failure.kind, f"{failure.reason} {self._waiting_for()}")
         return self._advance()
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether the login has begun, and the backend does not offer to be told of the client."""
+        return self.announcement is not None and self.login_is_used
 
     @abstractmethod
     def _waiting_for(self) -> str:

@@ -27,6 +27,7 @@ from mailroute.sasl.substitution import substituted
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Connect, Surroundings
 from mailroute.table_composition import Wrap, as_it_is, make_tables, redis_settings
+from mailroute.tables.aside import aside_of
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.contract import Table
 from mailroute.tables.file import FileTable
@@ -75,7 +76,7 @@ def make_source(
         return make_sql_table(sql_settings, reactor)
     if mapping.file is None:
         raise ConfigurationError(["mapping.source: nothing is configured"])
-    return FileTable(mapping.file.path, make_destinations(configuration))
+    return FileTable(mapping.file.path, make_destinations(configuration), aside_of(reactor))
 
 
 def share_of(configuration: model.Configuration, workers: int | None = None) -> model.Configuration:
@@ -204,7 +205,7 @@ def appearance(configuration: model.Configuration, protocol: str) -> Appearance:
     return Appearance(
         configuration.server.hostname,
         capabilities.banner,
-        capabilities.advertise or None,
+        capabilities.advertise,
         capabilities.implementation,
     )
 

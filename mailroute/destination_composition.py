@@ -22,10 +22,9 @@ def declared_destinations(configuration: model.Configuration) -> dict[str, Desti
     return {name: _destination(d) for name, d in configuration.destinations.items()}
 
 
-def check_trust(configuration: model.Configuration) -> list[str]:
-    """Complaints about the files by which backends are trusted."""
+def check_trust(configuration: model.Configuration, contexts: BackendContexts) -> list[str]:
+    """Complaints about the files by which backends are trusted; ``contexts`` keep the others."""
     complaints = []
-    contexts = BackendContexts()
     for name, destination in configuration.destinations.items():
         try:
             # Whether a file can be read does not depend on the label of a pattern.

@@ -19,8 +19,9 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mailroute import composition, destination_composition, listener_composition, privileges
+from mailroute import composition, listener_composition, privileges
 from mailroute.config import model
+from mailroute.destination_composition import check_sources, check_trust
 from mailroute.errors import CannotListen, ConfigurationError, Failure
 from mailroute.learning_composition import Learning
 from mailroute.net import sockets
@@ -81,8 +82,8 @@ class MailrouteService(Service):
     def check(self) -> list[str]:
         """Try the table and the files; returns warnings, raises ConfigurationError."""
         warnings = list(self._configuration.warnings)
-        warnings += destination_composition.check_sources(self._configuration)
-        complaints = destination_composition.check_trust(self._configuration)
+        warnings += check_sources(self._configuration)
+        complaints = check_trust(self._configuration, self._connector.contexts)
         complaints += check_tables(self._configuration, self._reactor)
         try:
             warnings += composition.check_source(self._source)
@@ -133,6 +134,9 @@ class MailrouteService(Service):
     def prepare(self, room: Room) -> None:
         """Do everything but accept."""
         self._room = room
+        # While every file may be read.
+        for text in check_trust(self._configuration, self._connector.contexts):
+            self._log.error("{text}", text=text)
         privileges.drop(self._ids)
         self._poller.start()
         privileges.forbid_core_dumps()
@@ -188,12 +192,15 @@ class MailrouteService(Service):
         super().stopService()
         return Deferred.fromCoroutine(self._drain())
 
-    def reload(self) -> None:
-        """SIGHUP: see ``renew``; and go on in a new log file."""
+    def reload(self) -> Deferred[None]:
+        """SIGHUP: see ``renew``; and go on in a new log file.  Fires when it is done."""
         self.rotate_log()
-        self._log.info("reloaded: {words}", words=self.renew())
+        return Deferred.fromCoroutine(self.renew()).addCallbacks(
+            lambda words: self._log.info("reloaded: {words}", words=words),
+            lambda failure: self._log.failure("not reloaded", failure),
+        )
 
-    def renew(self) -> str:
+    async def renew(self) -> str:
         """Read the mapping file and the certificates anew and forget what was looked up.
 
         What is broken keeps its old content and is named in the log.  Returns what was done.
@@ -201,13 +208,12 @@ class MailrouteService(Service):
         done = ["cache dropped"]
         if not isinstance(self._source, SqlTable):
             try:
-                self._source.reload()
+                await self._source.reload()
                 # Tables that may have several files say themselves what became of them.
                 done += ["mapping file read"] * isinstance(self._source, FileTable)
             except ConfigurationError as error:
                 done.append("the old mapping stays")
-                for complaint in error.complaints:
-                    self._log.error("reload: {text}; the old content stays", text=complaint)
+                self._complain(error.complaints)
         if self._tls is not None:
             try:
                 self._tls.reload()
@@ -215,9 +221,16 @@ class MailrouteService(Service):
             except Failure as failure:
                 done.append("the old certificates stay")
                 self._log.error("reload: {text}; the old certificates stay", text=failure.reason)
-        self._connector.contexts.clear()
+        if complaints := self._connector.contexts.renew():
+            done.append("the old trust in backends stays")
+            self._complain(complaints)
+        # Not before: until a file is read, logins get and remember what the old one says.
         self._cache.drop()
         return ", ".join(done)
+
+    def _complain(self, complaints: Sequence[str]) -> None:
+        for text in complaints:
+            self._log.error("reload: {text}; the old content stays", text=text)
 
     def rotate_log(self) -> None:
         """Go on in a new log file, for whoever moved the old one away."""

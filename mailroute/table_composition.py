@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
-
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
+from typing import Any
 
 from mailroute.config import model, table_model
 from mailroute.errors import ConfigurationError
+from mailroute.tables.aside import aside_of
 from mailroute.tables.chain import ChainTable, Step
 from mailroute.tables.colon_file import ColonFileTable
 from mailroute.tables.dummy import DummyTable
@@ -34,9 +32,6 @@ _PLAIN: dict[str, Callable[[], StringTable]] = {
     "email_localpart": LocalPartTable,
     "email_localpart_optional": OptionalLocalPartTable,
 }
-
-T = TypeVar("T")
-
 
 Wrap = Callable[[str, StringTable], StringTable]
 """Is given a table and its place in the configuration; returns what is asked in its stead."""
@@ -111,7 +106,7 @@ class _Making:
             case table_model.PlainTable():
                 return _PLAIN[settings.type]()
             case table_model.FileTable():
-                return ColonFileTable(settings.path, self._reactor, self._aside)
+                return ColonFileTable(settings.path, self._reactor, aside_of(self._reactor))
             case table_model.StaticTable():
                 return StaticTable(settings.entries)
             case table_model.RegexpTable():
@@ -150,9 +145,6 @@ class _Making:
         except ConfigurationError as error:
             words = [f"{place}.map: {complaint}" for complaint in error.complaints]
             raise ConfigurationError(words) from None
-
-    def _aside(self, job: Callable[[], T]) -> Deferred[T]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), job)
 
 
 def _regexp(settings: table_model.RegexpTable) -> RegexpSettings:

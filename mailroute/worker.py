@@ -117,9 +117,9 @@ class Worker:
         if self._reactor.running:
             self._reactor.callLater(0, _stop, self._reactor)
 
-    def renew(self) -> str:
+    async def renew(self) -> str:
         """Read files anew; returns what was done."""
-        return self._service.renew()
+        return await self._service.renew()
 
     def reopen(self, descriptor: int) -> None:
         """Log to this file."""

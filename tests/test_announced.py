@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from mailroute.announced import AnnouncedService
 from mailroute.config.reader import read
 from tests.test_service import ServiceCase
@@ -34,18 +36,44 @@ class AnnounceTests(ServiceCase):
     def test_reload(self) -> None:
         """Reloading, then ready again, also where what was read is broken."""
         self.announced.clear()
-        self.service.reload()
+        self.reload()
         self.assertEqual(self.announced, ["reloading", "ready"])
         (self.folder / "routes").unlink()
-        self.service.reload()
+        self.reload()
         self.assertEqual(self.announced, ["reloading", "ready"] * 2)
+
+    def reload(self) -> None:
+        """Read the files, whose contents come from a thread."""
+        reloaded = self.service.reload()
+        self.settle()
+        self.successResultOf(reloaded)
 
     def test_reload_fails(self) -> None:
         """Whatever goes wrong, the service manager does not wait for ever."""
         self.announced.clear()
-        self.patch(self.service, "renew", lambda: 1 / 0)
-        self.assertRaises(ZeroDivisionError, self.service.reload)
+
+        async def fail() -> str:
+            raise ZeroDivisionError
+
+        self.patch(self.service, "renew", fail)
+        self.service.reload()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.announced, ["reloading", "ready"])
+
+    def test_stopped_meanwhile(self) -> None:
+        """A service that was told to stop while it reads its files does not say ready again."""
+        reading: Deferred[str] = Deferred()
+
+        async def renew() -> str:
+            return await reading
+
+        self.announced.clear()
+        self.patch(self.service, "renew", renew)
+        self.service.reload()
+        self.service.stopService()
+        reading.callback("")
+        self.assertEqual(self.announced, ["reloading", "stopping"])
+        self.advance(120)
 
     def test_stop(self) -> None:
         """Stopping is told at once, not after the grace."""

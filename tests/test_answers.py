@@ -37,6 +37,7 @@ class ImapAnswerTests(AnswerLaws, SynchronousTestCase):
     starttls = b"t STARTTLS\r\n"
     login = b"t LOGIN alice {6+}\r\nsecret\r\n"
     cancelled = b"t AUTHENTICATE PLAIN\r\n*\r\n"
+    authenticate = b"t AUTHENTICATE %b %b\r\n"
 
     def make(self, policy: Policy, secure: bool) -> ServerDialogue:
         return imap.ImapServer(policy, secure, 3, imap.Greeting())
@@ -64,6 +65,7 @@ class Pop3AnswerTests(AnswerLaws, SynchronousTestCase):
     starttls = b"STLS\r\n"
     login = b"AUTH PLAIN " + PLAIN + b"\r\n"
     cancelled = b"AUTH PLAIN\r\n*\r\n"
+    authenticate = b"AUTH %b %b\r\n"
 
     def make(self, policy: Policy, secure: bool) -> ServerDialogue:
         return pop3.Pop3Server(policy, secure, 3, pop3.Greeting())
@@ -88,6 +90,7 @@ class SmtpAnswerTests(AnswerLaws, SynchronousTestCase):
     starttls = b"STARTTLS\r\n"
     login = b"AUTH PLAIN " + PLAIN + b"\r\n"
     cancelled = b"AUTH PLAIN\r\n*\r\n"
+    authenticate = b"AUTH %b %b\r\n"
 
     def make(self, policy: Policy, secure: bool) -> ServerDialogue:
         return smtp.SmtpServer(policy, secure, 3, smtp.Greeting(b"mail.example"))
@@ -113,6 +116,7 @@ class ManageSieveAnswerTests(AnswerLaws, SynchronousTestCase):
     starttls = b"STARTTLS\r\n"
     login = b'AUTHENTICATE "PLAIN" {20+}\r\n' + PLAIN + b"\r\n"
     cancelled = b'AUTHENTICATE "PLAIN"\r\n"*"\r\n'
+    authenticate = b'AUTHENTICATE "%b" "%b"\r\n'
 
     def make(self, policy: Policy, secure: bool) -> ServerDialogue:
         return managesieve.ManageSieveServer(policy, secure, 3, managesieve.Greeting())

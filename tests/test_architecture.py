@@ -87,11 +87,13 @@ ROOMS = {
 TWISTED_TABLES = frozenset(
     f"tables.{name}"
     for name in (
+        "aside",
         "blocking",
         "cached",
         "colon_file",
         "crew",
         "deadline",
+        "file",
         "mysql",
         "named",
         "postfix.notices",

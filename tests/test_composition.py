@@ -316,6 +316,18 @@ class DialogueTests(CompositionCase):
         secure = composition.server_dialogue_maker(implicit, implicit.listeners[0])
         self.assertIn(b" AUTH=XOAUTH2 AUTH=PLAIN] ", written(secure().start()))
 
+    def test_empty_lists(self) -> None:
+        """An empty list promises nothing: it is not the list that we would choose."""
+        text = (
+            "[capabilities.imap]\nadvertise = []\n[capabilities.submission]\nehlo = []\n"
+            "[capabilities.managesieve]\nsieve = []\n"
+        )
+        configuration = self.configured(capabilities=text)
+        for protocol in ("imap", "submission", "managesieve"):
+            self.assertEqual(composition.appearance(configuration, protocol).keywords, ())
+        for configured in (configuration, self.configured()):
+            self.assertIsNone(composition.appearance(configured, "pop3").keywords)
+
     def test_looks(self) -> None:
         """Banner, extensions and the software's name as the operator says."""
         configuration = self.configured(

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from mailroute import composition, destination_composition
 from mailroute.credentials import Identity
+from mailroute.net.tls import BackendContexts
 from tests.config.reading import SECTIONS
 from tests.test_composition import FILE, ORIGIN, CompositionCase
 
@@ -27,7 +28,7 @@ class DestinationTests(CompositionCase):
         both = SECTIONS["destination"] + SHARDS
         configuration = self.read_sections(mapping=FILE, destination=both)
         self.write("routes", "bob shard-b7\n")
-        self.assertEqual(destination_composition.check_trust(configuration), [])
+        self.assertEqual(destination_composition.check_trust(configuration, BackendContexts()), [])
         table = composition.make_source(configuration, Clock())
         router = composition.make_router(configuration, cast(Any, table), Clock())
         route = self.successResultOf(Deferred.fromCoroutine(router.route(Identity("bob"), ORIGIN)))
@@ -67,7 +68,8 @@ class CheckTests(CompositionCase):
                 ("north", ""),
             )
         )
-        complaints = destination_composition.check_trust(self.configured(destination=text))
+        configuration = self.configured(destination=text)
+        complaints = destination_composition.check_trust(configuration, BackendContexts())
         self.assertEqual(
             [complaint.partition(":")[0] for complaint in complaints],
             ["destination.east", "destination.west"],

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import MemoryReactorClock
 
 from mailroute.mapping_composition import make_mapping_store
 from mailroute.tables.contract import Row
 from mailroute.tables.mapping_store import MappingStore
 from mailroute.tables.string_table import ReadOnly
 from tests.config.reading import SECTIONS, ConfigurationCase
+from tests.support.threads import ThreadlessReactor
 
 LINES = '[table.lines]\ntype = "static"\nentries = [["joe", "east"]]\n'
 PATTERN = (
@@ -26,7 +26,7 @@ class MappingCompositionTests(ConfigurationCase):
     def store(self, mapping: str, **sections: str) -> MappingStore:
         """The mapping of a configuration."""
         configuration = self.read_sections(mapping=mapping, **sections)
-        return make_mapping_store(configuration, MemoryReactorClock())
+        return make_mapping_store(configuration, ThreadlessReactor())
 
     def done(self, coroutine: Any) -> Any:
         """Its result."""

@@ -143,6 +143,18 @@ class AppearanceTests(SynchronousTestCase):
         self.assertIn(b'"SIEVE" "fileinto x-ours"\r\n', self.greeting("managesieve", looks))
         self.assertIn(b'"SIEVE" "fileinto envelope', self.greeting("managesieve", PLAIN_LOOKS))
 
+    def test_no_keywords(self) -> None:
+        """Nothing but what follows from the policy, and IMAP's own name (RFC 3501 7.2.1)."""
+        looks = Appearance("mail.example.org", keywords=())
+        answer = self.talk(PROTOCOLS["imap"].make_server(looks), b"a CAPABILITY\r\n")
+        self.assertTrue(answer.startswith(b"* CAPABILITY IMAP4rev1 AUTH="), answer)
+        both = Appearance("mail.example.org", keywords=("IMAP4rev2",))
+        answer = self.talk(PROTOCOLS["imap"].make_server(both), b"a CAPABILITY\r\n")
+        self.assertTrue(answer.startswith(b"* CAPABILITY IMAP4rev2 AUTH="), answer)
+        answer = self.talk(PROTOCOLS["submission"].make_server(looks), b"EHLO client.example\r\n")
+        self.assertRegex(answer, rb"\A250-mail\.example\.org\r\n250 AUTH [^\r]+\r\n\Z")
+        self.assertIn(b'"SIEVE" ""\r\n', self.greeting("managesieve", looks))
+
     def test_attempts(self) -> None:
         """The number of attempts reaches the dialogue: after the last one it closes."""
         for name, line in (

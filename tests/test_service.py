@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 
 from mailroute import privileges
@@ -17,12 +18,14 @@ from mailroute import service as composed
 from mailroute.config.reader import read
 from mailroute.errors import ConfigurationError
 from mailroute.net.acceptor import Acceptor
+from mailroute.route import Trust
 from mailroute.service import MailrouteService
 from mailroute.tables.sql_table import SqlTable
 from tests.integration.certificates import Authority
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase, open_descriptors
 from tests.support.peers import DELAY_SECONDS, EAST, WEST
+from tests.support.threads import HeldThreads
 from tests.test_session import JOINED, UNKNOWN
 
 CONFIGURATION = """
@@ -215,6 +218,27 @@ class StartTests(ServiceCase):
         self.addCleanup(self.stop_whatever_happens)
         self.assertEqual(order, ["bound", "dropped", "no cores", "served"])
 
+    def test_trust_is_read_before_rights_are_dropped(self) -> None:
+        """A key for backends may be root's alone, as ours for clients."""
+        path = Path(self.authority.issue("client").key)
+        self.patch(privileges, "drop", lambda ids: path.unlink())
+        files = f'tls_client_cert = "client.pem"\ntls_client_key = "{path.name}"'
+        service = self.start(west=files)
+        trust = Trust(client_certificate=str(self.folder / "client.pem"), client_key=str(path))
+        service._connector.contexts.side(trust, "192.0.2.2")
+        self.assertEqual(self.said("error"), [])
+
+    def test_trust_that_has_gone_since_the_check(self) -> None:
+        """It is said at once, and costs nobody else anything."""
+        self.service = self.make(west='tls_ca_file = "ca.pem"')
+        self.authority.ca_file.unlink()
+        self.service.startService()
+        self.addCleanup(self.stop_whatever_happens)
+        (error,) = self.said("error")
+        self.assertIn("destination.west: ", error)
+        self.assertIn("ca.pem: holds no PEM", error)
+        self.assertEqual(self.log_in(self.client()), JOINED)
+
     def test_crowded(self) -> None:
         """Fewer descriptors than the listeners promise are told at the start."""
         self.patch(privileges, "raise_descriptor_limit", lambda: 148)
@@ -295,11 +319,26 @@ class ReloadTests(ServiceCase):
         (words,) = [text for text in self.said("info") if "reloaded" in text]
         self.assertEqual(words, "reloaded: cache dropped, mapping file read, certificates read")
 
+    def test_long_file(self) -> None:
+        """Until the file is read the old content serves, and is forgotten then."""
+        service = self.start()
+        threads = HeldThreads()
+        self.patch(self.reactor, "getThreadPool", lambda: threads)
+        self.move("west")
+        service.reload()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual((len(self.east.visits), len(self.west.visits)), (1, 0))
+        self.assertEqual([text for text in self.said("info") if "reloaded" in text], [])
+        threads.begin()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual((len(self.east.visits), len(self.west.visits)), (1, 1))
+
     def test_database(self) -> None:
         """Where there is no mapping file, none is said to have been read."""
         service = self.start()
         self.patch(service, "_source", SqlTable.__new__(SqlTable))
-        self.assertEqual(service.renew(), "cache dropped, certificates read")
+        renewed = Deferred.fromCoroutine(service.renew())
+        self.assertEqual(self.successResultOf(renewed), "cache dropped, certificates read")
 
     def test_broken_mapping(self) -> None:
         """A destination that does not exist: an error in the log, and the old routes."""
@@ -318,11 +357,25 @@ class ReloadTests(ServiceCase):
         (self.folder / "main.key").write_text("no key")
         self.move("west")
         service.reload()
+        self.settle()
         (error,) = self.said("error")
         self.assertTrue(error.endswith("the old certificates stay"))
         self.assertIn("mapping file read, the old certificates stay", self.said("info")[-1])
         self.assertEqual(self.log_in(self.client()), JOINED)
         self.assertEqual(len(self.west.visits), 1)
+
+    def test_broken_trust(self) -> None:
+        """Backends are trusted by what the file said before."""
+        service = self.start(west='tls_ca_file = "ca.pem"')
+        self.authority.ca_file.write_text("half written")
+        service.reload()
+        self.settle()
+        (error,) = self.said("error")
+        self.assertIn("ca.pem: holds no PEM certificates", error)
+        self.assertTrue(error.endswith("the old content stays"))
+        self.assertTrue(self.said("info")[-1].endswith("the old trust in backends stays"))
+        trust = Trust(ca_file=str(self.authority.ca_file))
+        service._connector.contexts.side(trust, "192.0.2.2")
 
     def test_signal(self) -> None:
         """SIGHUP does it, and ends no session."""

@@ -107,7 +107,9 @@ class ServeTests(WorkerCase):
         mine, _ = self.hire()
         mine.serve()
         (self.folder / "routes").write_text("alice west\n")
-        mine.renew()
+        renewed = Deferred.fromCoroutine(mine.renew())
+        self.settle()
+        self.assertIn("mapping file read", self.successResultOf(renewed))
         self.assertEqual(self.log_in(self.client()), JOINED)
         self.assertEqual(len(self.west.visits), 1)
 

@@ -149,6 +149,15 @@ class ConversationCase(SynchronousTestCase):
         dialogue.announcement = announcement()
         return dialogue
 
+    def is_untold(self, data: bytes) -> bool:
+        """Whether the login has begun behind these bytes, and the backend was not told."""
+        dialogue = self.announcing()
+        dialogue.start()
+        self.assertFalse(dialogue.is_untold)
+        dialogue.receive_data(data)
+        self.assertEqual(dialogue.extension, "XCLIENT")
+        return dialogue.is_untold
+
     def kind(self, data: bytes) -> FailureKind:
         """The rejection that these bytes lead to."""
         dialogue = self.announcing()
@@ -208,6 +217,17 @@ class SmtpTests(ConversationCase):
             = Accepted 235 ok
             """
         )
+
+    def test_untold(self) -> None:
+        """Somebody can be told that the backend does not know the client: for nothing it takes."""
+        greeted = b"220 ready\r\n"
+        for offer in (b"", b"250-XCLIENT NEWS\r\n"):
+            self.assertTrue(self.is_untold(greeted + b"250-mx\r\n" + offer + b"250 AUTH PLAIN\r\n"))
+        told = b"250-mx\r\n250-XCLIENT ADDR\r\n250 AUTH PLAIN\r\n"
+        self.assertFalse(self.is_untold(greeted))
+        self.assertFalse(self.is_untold(greeted + told))
+        again = b"220 ready\r\n250-mx\r\n250 AUTH PLAIN\r\n"
+        self.assertFalse(self.is_untold(greeted + told + again))
 
     def test_several_commands(self) -> None:
         """EHLO between them; what the backend offers meanwhile changes nothing."""
@@ -293,6 +313,13 @@ class Pop3Tests(ConversationCase):
                 """
             )
 
+    def test_untold(self) -> None:
+        """Somebody can be told that the backend does not know the client."""
+        listed = b"+OK\r\nSASL PLAIN\r\n.\r\n"
+        self.assertTrue(self.is_untold(b"+OK ready\r\n" + listed))
+        self.assertFalse(self.is_untold(b"+OK ready\r\n"))
+        self.assertFalse(self.is_untold(b"+OK [XCLIENT] ready\r\n" + listed + b"+OK\r\n"))
+
     def test_refused(self) -> None:
         """The log says what the operator has to change."""
         hello = b"+OK [XCLIENT] ready\r\n+OK\r\nSASL PLAIN\r\n.\r\n"
@@ -350,6 +377,12 @@ class ManageSieveTests(ConversationCase):
             """,
             starttls=True,
         )
+
+    def test_untold(self) -> None:
+        """Somebody can be told that the backend does not know the client."""
+        self.assertTrue(self.is_untold(b'"SASL" "PLAIN"\r\nOK\r\n'))
+        self.assertFalse(self.is_untold(b'"SASL" "PLAIN"\r\n'))
+        self.assertFalse(self.is_untold(b'"XCLIENT"\r\n"SASL" "PLAIN"\r\nOK\r\nOK\r\n'))
 
     def test_refused(self) -> None:
         """The log says what the operator has to change."""

@@ -13,7 +13,7 @@ from mailroute import composition, destination_composition
 from mailroute.config.model import Configuration
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.mapping_composition import make_mapping_store
-from mailroute.net.tls import is_address
+from mailroute.net.tls import BackendContexts, is_address
 from mailroute.patterns import is_pattern
 from mailroute.tables.contract import Key
 from mailroute.tables.named import NamedTables
@@ -62,7 +62,7 @@ def check_files(configuration: Configuration, findings: Findings) -> None:
     findings.warn(*configuration.warnings)
     findings.attempt(lambda: composition.make_server_tls(configuration))
     findings.warn(*destination_composition.check_sources(configuration))
-    findings.complain(*destination_composition.check_trust(configuration))
+    findings.complain(*destination_composition.check_trust(configuration, BackendContexts()))
 
 
 async def check_tables(configuration: Configuration, reactor: Any, findings: Findings) -> None:

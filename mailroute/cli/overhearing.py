@@ -132,6 +132,16 @@ class Overheard:
         return self._dialogue.login_is_used
 
     @property
+    def is_untold(self) -> bool:
+        """See ClientDialogue."""
+        return self._dialogue.is_untold
+
+    @property
+    def extension(self) -> str:
+        """See ClientDialogue."""
+        return self._dialogue.extension
+
+    @property
     def trailing_data(self) -> bytes:
         """See Dialogue."""
         return self._dialogue.trailing_data

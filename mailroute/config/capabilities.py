@@ -108,9 +108,9 @@ SECTIONS = {
             Key("banner", values.printable_ascii, None, _BANNER_DOC),
             Key(
                 "advertise",
-                values.list_of(values.checked(values.text, _usable_capability), least=1),
+                values.list_of(values.checked(values.text, _usable_capability)),
                 ["IMAP4rev1", "SASL-IR", "LITERAL-", "ID"],
-                "Capabilities; STARTTLS, LOGINDISABLED and AUTH= are added as they apply.",
+                "Capabilities; IMAP4rev1, STARTTLS, LOGINDISABLED, AUTH= are added as they apply.",
             ),
             *_LEARN_KEYS,
         ),
@@ -154,7 +154,7 @@ SECTIONS = {
             ),
             Key(
                 "sieve",
-                values.list_of(values.checked(values.text, _usable_extension), least=1),
+                values.list_of(values.checked(values.text, _usable_extension)),
                 list(_SIEVE),
                 "Extensions of Sieve that every backend has.",
                 field="advertise",
@@ -179,6 +179,6 @@ def read_capabilities(raw: object, document: Document) -> dict[str, Capabilities
         place = ("capabilities", protocol)
         settings = section.read(tables.get(protocol, {}), place, document)
         if settings is not None:
-            settings.setdefault("advertise", ())
+            settings.setdefault("advertise", None)
             capabilities[protocol] = Capabilities(**settings)
     return capabilities

@@ -215,9 +215,9 @@ class Capabilities:
     sasl: tuple[str, ...]
     allow_plain_auth_without_tls: bool
     banner: str | None
-    advertise: tuple[str, ...]
+    advertise: tuple[str, ...] | None
     """IMAP capabilities (``advertise``), EHLO keywords (``ehlo``) or Sieve extensions (``sieve``);
-    empty for POP3."""
+    None for POP3, where nothing can be said of them."""
     implementation: str | None = None
     """What ManageSieve calls us."""
     learn: bool = False

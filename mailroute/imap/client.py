@@ -9,6 +9,7 @@ answer to a command of ours can reach the client.
 from __future__ import annotations
 
 from enum import Enum
+from typing import ClassVar
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
 from mailroute.errors import Failure, FailureKind
@@ -43,6 +44,8 @@ class State(Enum):
 
 class ImapClient(ClientDialogue):
     """The client's side of IMAP until the streams are joined."""
+
+    extension: ClassVar[str] = "ID"
 
     def __init__(self, login: Login, starttls: bool, secure: bool) -> None:
         super().__init__(login, starttls, secure)

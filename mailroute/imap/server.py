@@ -21,6 +21,7 @@ from mailroute.wire.framing import CommandFraming, LineTooLong
 from mailroute.wire.strings import BadSyntax, Command, LiteralHead
 
 DEFAULT_ADVERTISE = ("IMAP4rev1", "SASL-IR", "LITERAL-", "ID")
+_REVISIONS = frozenset({"IMAP4REV1", "IMAP4REV2"})
 NON_SYNCHRONIZING_LIMIT = 4096
 """RFC 7888 section 5: what LITERAL- allows."""
 
@@ -265,6 +266,9 @@ class ImapServer(ServerDialogue):
 def _capability_list(greeting: Greeting, offer: Offer) -> bytes:
     """Made once for each listener, before and after the handshake."""
     names = list(greeting.advertise)
+    if not greeting.extensions & _REVISIONS:
+        # RFC 3501 section 7.2.1: it must be there, and clients hang up where it is not.
+        names.insert(0, "IMAP4rev1")
     if offer.starttls:
         names.append("STARTTLS")
     if not offer.passwords:

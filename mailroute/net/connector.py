@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from mailroute.client_dialogue import ClientDialogue
 from mailroute.errors import Failure, FailureKind
@@ -20,6 +21,7 @@ from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.proxyheader import header_for
 from mailroute.net.tls import BackendContexts
 from mailroute.net.transport import Clock
+from mailroute.net.untold import Untold
 from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode
 
 RETRIABLE = frozenset({FailureKind.BACKEND_UNREACHABLE, FailureKind.BACKEND_TIMED_OUT})
@@ -57,6 +59,7 @@ class Connector:
         self._make_dialogue = make_dialogue
         self._limits = limits
         self.contexts = BackendContexts()
+        self._untold = Untold(Logger(namespace="mailroute.forwarding"))
 
     async def connect(
         self, route: Route, login: Login, origin: Origin
@@ -76,11 +79,15 @@ class Connector:
                 share = left / (len(route.backend.hosts) - number)
                 dialogue = self._make_dialogue(route, login, origin)
                 try:
-                    return await self._try(route.backend, host, dialogue, share, preamble)
+                    found = await self._try(route.backend, host, dialogue, share, preamble)
                 except Failure as failure:
                     if failure.kind not in RETRIABLE or dialogue.login_is_used:
                         raise
                     failures.append(failure)
+                    continue
+                if dialogue.is_untold:
+                    self._untold.note(route.destination, origin.protocol, dialogue.extension)
+                return found
         raise failures[-1] if failures else Failure(FailureKind.BACKEND_TIMED_OUT, "no time left")
 
     async def _try(

@@ -181,9 +181,15 @@ class BackendContexts:
             self._contexts[files] = _backend_context(files)
         return BackendTLS(self._contexts[files], trust, trust.server_name or host)
 
-    def clear(self) -> None:
-        """Read all files anew from now on."""
-        self._contexts.clear()
+    def renew(self) -> list[str]:
+        """Read all files again; returns what is wrong with those whose old content stays."""
+        complaints = []
+        for files in self._contexts:
+            try:
+                self._contexts[files] = _backend_context(files)
+            except Failure as failure:
+                complaints.append(failure.reason)
+        return complaints
 
 
 def _verifies(trust: Trust) -> bool:

@@ -145,9 +145,9 @@ class SmtpClient(ClientDialogue):
 
     def _tells(self, offered: frozenset[bytes]) -> bool:
         """Say the next XCLIENT, if there is one."""
-        told, self.announcement = self.announcement, None
-        if told is not None:
-            self._xclient = smtp_commands(told, offered)
+        told = self.announcement
+        if told is not None and (commands := smtp_commands(told, offered)):
+            self._xclient, self.announcement = commands, None
             name = told.origin.introduction.name
             if b"HELO" in offered and is_helo(name):
                 # Else the next EHLO would undo what XCLIENT has said.

@@ -25,6 +25,8 @@ from mailroute.tables.deadline import Clock
 REVALIDATION_SECONDS = 5.0
 """A key is revalidated at most once in this time."""
 
+_FREED_AT_ONCE = 1000
+
 _log = Logger(namespace="mailroute.tables")
 
 
@@ -128,7 +130,9 @@ class CachedTable:
     def drop(self, identifier: str | None = None) -> None:
         """Forget an identifier, or everything; answers under way are not remembered either."""
         if identifier is None:
-            names = [*self._entries, *self._flights, *self._revalidated]
+            forgotten, self._entries = self._entries, OrderedDict()
+            self._free(forgotten)
+            names = [*self._flights, *self._revalidated]
         elif self._variables:
             every = (*self._entries, *self._flights, *self._revalidated)
             names = [name for name in every if name[0] == identifier]  # type: ignore[index]
@@ -138,6 +142,13 @@ class CachedTable:
             self._entries.pop(name, None)
             self._revalidated.pop(name, None)
             self._disown(name)
+
+    def _free(self, forgotten: OrderedDict[Hashable, _Entry]) -> None:
+        """Give the memory back step by step: a million entries take a second."""
+        for _ in range(min(len(forgotten), _FREED_AT_ONCE)):
+            forgotten.popitem()
+        if forgotten:
+            self._clock.callLater(0, self._free, forgotten)
 
     def _name(self, key: Key) -> Hashable:
         return (key.identifier, *[getattr(key, variable) for variable in self._variables])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.aside import Aside
 from mailroute.tables.colon_lines import Content, load, split_line, written
 from mailroute.tables.deadline import Clock
 from mailroute.tables.rewriting import rewrite
@@ -21,15 +22,7 @@ LOOK_SECONDS = 5.0
 row, so at most twice this time and the reading itself after its last change."""
 
 Signature = tuple[int, int, int, int]
-T = TypeVar("T")
 _log = Logger(namespace="mailroute.tables")
-
-
-class Aside(Protocol):
-    """Runs a job that may take long beside the reactor: in a thread."""
-
-    def __call__(self, job: Callable[[], T]) -> Deferred[T]:
-        """Run the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,9 @@ class ColonFileTable(StringTable):
         content = self._content
         if content is None:
             raise LookupFailed(self._faults[0])
-        return await self._aside(lambda: sorted(content.entries()))
+        # From this moment's content: the thread's turn may come when there is another one.
+        entries = content.entries()
+        return await self._aside(lambda: sorted(entries))
 
     def check(self) -> Sequence[str]:
         """Read the file.  Raises ConfigurationError with file and line of each fault in it."""
@@ -119,9 +114,9 @@ class ColonFileTable(StringTable):
             raise ConfigurationError([*look.faults])
         return [f"{fault}; until it can, every lookup fails" for fault in look.faults]
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Look at the file now; what is wrong with it is logged, and the old content stays."""
-        self._in_turn(self._look_now(at_once=True))
+        await self._look_now(at_once=True)
 
     async def start(self) -> None:
         """Read the file, if ``check`` did not, and look at it from time to time."""
@@ -138,13 +133,10 @@ class ColonFileTable(StringTable):
     def _look_again(self) -> None:
         self._next_look = self._clock.callLater(LOOK_SECONDS, self._look_again)
         if not self._changing.locked:
-            self._in_turn(self._look_now(at_once=False))
-
-    def _in_turn(self, look: Coroutine[Any, Any, None]) -> None:
-        looking = Deferred.fromCoroutine(look)
-        looking.addErrback(
-            lambda failure: _log.failure("{path} cannot be looked at", failure, path=self._path)
-        )
+            looking = Deferred.fromCoroutine(self._look_now(at_once=False))
+            looking.addErrback(
+                lambda failure: _log.failure("{path} cannot be looked at", failure, path=self._path)
+            )
 
     async def _look_now(self, at_once: bool) -> None:
         await self._changing.acquire()
@@ -199,13 +191,14 @@ def _look(path: str, judged: Signature | None, seen: Signature | None, at_once: 
         if signature == judged or not (at_once or signature == seen):
             return _Look(signature)
         content = load(path)
-        after = _signature(path)
     except OSError as error:
         return _Look(None, None, (f"{path} cannot be read: {error.strerror or error}",))
     except ConfigurationError as error:
         return _Look(signature, None, tuple(error.complaints))
+    after = _signature_or_none(path)
     if after != signature and not at_once:
         # It was written while we read: the next look may find it at rest.
+        content.release()
         return _Look(after)
     return _Look(after if after == signature else None, content)
 
@@ -213,6 +206,13 @@ def _look(path: str, judged: Signature | None, seen: Signature | None, at_once: 
 def _signature(path: str) -> Signature:
     status = os.stat(path)
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+def _signature_or_none(path: str) -> Signature | None:
+    try:
+        return _signature(path)
+    except OSError:
+        return None
 
 
 def _keyed(lines: Sequence[str]) -> Iterator[tuple[str | None, str]]:

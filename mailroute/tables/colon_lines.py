@@ -7,67 +7,44 @@ A comma separates values; the values of a repeated key are added to it.
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterator
 
 from mailroute.errors import ConfigurationError
 from mailroute.tables.string_table import Entry, Values
-
-LINE_LIMIT_OCTETS = 65536
-_COMPLAINTS_SHOWN = 20
-_SHARDS = 256
-_SHARED_TEXTS = 65536
-"""Of so many different values, equal ones are one text in memory.  A dictionary of very many would
-hold up other threads while it grows."""
+from mailroute.tables.text_lines import LINE_LIMIT_OCTETS, read_lines
+from mailroute.tables.texts_by_key import TextsByKey
 
 
 class Content:
-    """The entries of a file, in little memory, a million of them too.
-
-    It is many small dictionaries, so that neither its growth nor its end holds up other
-    threads for long.
-    """
+    """The entries of a file."""
 
     def __init__(self) -> None:
-        self._shards: list[dict[str, str]] = [{} for _ in range(_SHARDS)]
-        self._texts: dict[str, str] = {}
+        self._texts = TextsByKey()
 
     def __len__(self) -> int:
-        return sum(map(len, self._shards))
+        return len(self._texts)
 
     def add(self, key: str, value: str) -> None:
         """Add the values of a line to the key."""
-        shard = self._shards[(hash(key) >> 32) % _SHARDS]
-        if key in shard:
-            value = f"{shard[key]},{value}"
-        known = self._texts.get(value)
-        if known is None:
-            known = value
-            if len(self._texts) < _SHARED_TEXTS:
-                self._texts[value] = value
-        shard[key] = known
+        present = self._texts.get(key)
+        self._texts.put(key, value if present is None else f"{present},{value}")
 
     def get(self, key: str) -> Values | None:
         """Return the values of a key."""
-        # Not the bits of the hash by which the dictionaries themselves go.
-        value = self._shards[(hash(key) >> 32) % _SHARDS].get(key)
+        value = self._texts.get(key)
         return None if value is None else split_values(value)
 
     def seal(self) -> None:
         """Nothing is added any more."""
-        self._texts = {}
+        self._texts.seal()
 
     def entries(self) -> Iterator[Entry]:
-        """Yield all entries, in no order."""
-        for shard in self._shards:
-            for key, value in shard.items():
-                yield key, split_values(value)
+        """Return all entries, in no order, of this moment: also if it is released then."""
+        return ((key, split_values(value)) for key, value in self._texts.items())
 
     def release(self) -> None:
         """Give the memory back step by step; nothing is asked any more."""
-        while self._shards:
-            self._shards.pop()
+        self._texts.release()
 
 
 def split_line(line: str) -> tuple[str, str] | None:
@@ -108,59 +85,16 @@ def written(key: str, values: Values) -> str:
 def load(path: str) -> Content:
     """Read a file.  Raises OSError, and ConfigurationError with file and line of each fault."""
     content = Content()
-    complaints: list[str] = []
-    number = 0
-    with open(path, "rb") as file:
-        for lines in _blocks(file):
-            for line in lines:
-                number += 1
-                try:
-                    entry = split_line(line if isinstance(line, str) else _decoded(line))
-                except ValueError as error:
-                    complaints.append(f"{path}:{number}: {error}")
-                    if len(complaints) == _COMPLAINTS_SHOWN:
-                        raise ConfigurationError(complaints) from None
-                else:
-                    if entry is not None:
-                        content.add(*entry)
-    if complaints:
-        raise ConfigurationError(complaints)
+
+    def take(line: str) -> None:
+        entry = split_line(line)
+        if entry is not None:
+            content.add(*entry)
+
+    try:
+        read_lines(path, take)
+    except (OSError, ConfigurationError):
+        content.release()
+        raise
     content.seal()
     return content
-
-
-def _blocks(file: BinaryIO) -> Iterator[Sequence[str] | Sequence[bytes]]:
-    """The lines, many at a time; octets where one of them needs a closer look.
-
-    Of a line that is too long its beginning comes, and nothing after it.
-    """
-    rest = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
-    while block := file.read(LINE_LIMIT_OCTETS):
-        whole, line_feed, end = block.rpartition(b"\n")
-        if not line_feed:
-            rest += block
-            if len(rest) > LINE_LIMIT_OCTETS:
-                yield [rest]
-                return
-            continue
-        first = rest + whole
-        rest = end
-        # A block is as long as a line may be: only its first line can be longer.
-        if len(first) > LINE_LIMIT_OCTETS and first.find(b"\n", 0, LINE_LIMIT_OCTETS + 1) < 0:
-            yield [first[: LINE_LIMIT_OCTETS + 1]]
-            return
-        try:
-            yield first.decode("utf-8").split("\n")
-        except UnicodeDecodeError:
-            yield first.split(b"\n")
-    if rest:
-        yield [rest]
-
-
-def _decoded(line: bytes) -> str:
-    if len(line) > LINE_LIMIT_OCTETS:
-        raise ValueError(f"the line is longer than {LINE_LIMIT_OCTETS} octets")
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("the line is not UTF-8 text") from None

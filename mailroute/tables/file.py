@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
+
+from twisted.internet.defer import DeferredLock
 
 from mailroute.errors import ConfigurationError
+from mailroute.tables.aside import Aside
 from mailroute.tables.contract import Key, Row
+from mailroute.tables.text_lines import read_lines
+from mailroute.tables.texts_by_key import TextsByKey
 
 
 class FileTable:
@@ -18,27 +23,36 @@ class FileTable:
 
     varies_on: frozenset[str] = frozenset()
 
-    def __init__(self, path: str, destinations: Container[str]) -> None:
-        """Load the file.
+    def __init__(self, path: str, destinations: Container[str], aside: Aside) -> None:
+        """Load the file, blocking: nobody is served yet.
 
         Raises ConfigurationError when it cannot be read or names what is not among
-        ``destinations``: every complaint at once, with file and line.
+        ``destinations``, with file and line of each fault.
         """
         self._path = path
         self._destinations = destinations
-        self._rows: Mapping[str, Row] = {}
-        self.reload()
+        self._aside = aside
+        self._reading = DeferredLock()
+        self._places = _load(path, destinations)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._places)
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read the file anew.  If it raises ConfigurationError, the old content stays whole."""
-        self._rows = _load(self._path, self._destinations)
+        # One after the other: the last one asked for is the last to count.
+        await self._reading.acquire()
+        try:
+            places = await self._aside(lambda: _load(self._path, self._destinations))
+            old, self._places = self._places, places
+            self._aside(old.release)
+        finally:
+            self._reading.release()
 
     async def lookup(self, key: Key) -> Row | None:
         """Return the row of the identifier, None without one.  Never fails."""
-        return self._rows.get(key.user)
+        destination = self._places.get(key.user)
+        return None if destination is None else Row(destination)
 
     async def start(self) -> None:
         """Nothing to start: every table has the same life."""
@@ -47,26 +61,26 @@ class FileTable:
         """Nothing to close."""
 
 
-def _load(path: str, destinations: Container[str]) -> dict[str, Row]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"mapping.file.path: {path} cannot be read: {error}"]) from None
-    rows: dict[str, Row] = {}
-    known: dict[str, Row] = {}
-    complaints = []
-    for number, line in enumerate(lines, 1):
+def _load(path: str, destinations: Container[str]) -> TextsByKey:
+    places = TextsByKey()
+
+    def take(line: str) -> None:
         words = line.split()
         if not words or words[0].startswith("#"):
-            continue
+            return
         if len(words) < 2:
-            complaints.append(f"{path}:{number}: '{words[0]}' has no destination")
-        elif words[1] not in destinations:
-            complaints.append(f"{path}:{number}: there is no destination '{words[1]}'")
-        else:
-            # One Row for all identifiers of a destination.
-            rows[words[0]] = known.setdefault(words[1], Row(words[1]))
-    if complaints:
-        raise ConfigurationError(complaints)
-    return rows
+            raise ValueError(f"'{words[0]}' has no destination")
+        if words[1] not in destinations:
+            raise ValueError(f"there is no destination '{words[1]}'")
+        places.put(words[0], words[1])
+
+    try:
+        read_lines(path, take)
+    except OSError as error:
+        places.release()
+        raise ConfigurationError([f"mapping.file.path: {path} cannot be read: {error}"]) from None
+    except ConfigurationError:
+        places.release()
+        raise
+    places.seal()
+    return places

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.rewriting import rewrite
@@ -15,8 +15,8 @@ class FileMappingEntries(StringTable):
 
     kind = "mapping"
 
-    def __init__(self, path: str, changed: Callable[[], None]) -> None:
-        """``changed`` is called when the file was; it may raise ConfigurationError."""
+    def __init__(self, path: str, changed: Callable[[], Awaitable[None]]) -> None:
+        """``changed`` is awaited when the file was; it may raise ConfigurationError."""
         self._path = path
         self._changed = changed
 
@@ -55,7 +55,7 @@ class FileMappingEntries(StringTable):
                 kept[-1:] = [f"{line.rstrip()}\n" for line in kept[-1:]]
             return kept + added
 
-        self._rewrite(edit)
+        await self._rewrite(edit)
 
     async def delete(self, key: str) -> bool:
         """Rewrite the file without the identifier.  Raises LookupFailed."""
@@ -63,7 +63,7 @@ class FileMappingEntries(StringTable):
         def edit(lines: Sequence[str]) -> list[str]:
             return [line for found, line in zip(_keys(lines), lines, strict=True) if found != key]
 
-        return self._rewrite(edit)
+        return await self._rewrite(edit)
 
     async def list(self) -> Sequence[Entry]:
         """Return what counts of the file.  Raises LookupFailed."""
@@ -75,10 +75,10 @@ class FileMappingEntries(StringTable):
         found = {words[0]: (words[1],) for words in lines if _is_entry(words)}
         return list(found.items())
 
-    def _rewrite(self, edit: Callable[[Sequence[str]], Sequence[str]]) -> bool:
+    async def _rewrite(self, edit: Callable[[Sequence[str]], Sequence[str]]) -> bool:
         try:
             is_changed = rewrite(self._path, edit)
-            self._changed()
+            await self._changed()
         except (OSError, UnicodeDecodeError) as error:
             raise LookupFailed(f"{self._path} cannot be changed: {error}") from None
         except ConfigurationError as error:

@@ -45,10 +45,10 @@ class NamedTables(Mapping[str, StringTable]):
             raise ConfigurationError(complaints)
         return warnings
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read files anew; what is wrong is logged, and the old content stays."""
-        for table in self._tables.values():
-            table.reload()
+        reloaded = [Deferred.fromCoroutine(table.reload()) for table in self._tables.values()]
+        await self._all(reloaded, "reloaded")
 
     async def start(self) -> None:
         """Start every table.  What cannot start now is logged and recovers by itself."""

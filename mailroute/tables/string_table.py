@@ -84,8 +84,11 @@ class StringTable:
         """
         return ()
 
-    def reload(self) -> None:
-        """Read files anew, if there are any; what is wrong is logged, and the old content stays."""
+    async def reload(self) -> None:
+        """Read files anew, if there are any; returns when what they say counts.
+
+        What is wrong is logged, and the old content stays.
+        """
 
     async def start(self) -> None:
         """Begin to serve; a server that is away now may come later."""
@@ -103,7 +106,7 @@ class Life(Protocol):
     def check(self) -> Sequence[str]:
         """Try it, blocking."""
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read files anew."""
 
     async def start(self) -> None:
@@ -140,10 +143,10 @@ class TableSource:
         """
         return () if self._life is None else self._life.check()
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read files anew; what is wrong is logged, and the old content stays."""
         if self._life is not None:
-            self._life.reload()
+            await self._life.reload()
 
     async def start(self) -> None:
         """Begin to serve."""

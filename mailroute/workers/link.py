@@ -83,7 +83,7 @@ class Workman(Protocol):
     def stop(self) -> None:
         """End."""
 
-    def renew(self) -> str:
+    async def renew(self) -> str:
         """Read files anew; returns what was done."""
 
     def reopen(self, descriptor: int) -> None:
@@ -166,8 +166,9 @@ class WorkerEnd(_End):
         return {}
 
     @Renew.responder
-    def _renew(self) -> dict[str, object]:
-        return {"done": self._workman.renew()}
+    def _renew(self) -> Deferred[dict[str, object]]:
+        done = Deferred.fromCoroutine(self._workman.renew())
+        return done.addCallback(lambda words: {"done": words})
 
     @Reopen.responder
     def _reopen(self, log: int) -> dict[str, object]:

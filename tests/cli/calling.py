@@ -10,12 +10,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from mailroute.cli import running
 from mailroute.cli.main import main
 from tests.config.reading import ConfigurationCase, configuration
+from tests.support.threads import ThreadlessReactor
 
 LISTENER = (
     '[listener.imap]\nprotocol = "imap"\nbind = ["127.0.0.1:143"]\ntls = "plain"\n'
@@ -30,7 +30,7 @@ class CallingCase(ConfigurationCase):
     def setUp(self) -> None:
         super().setUp()
         self.write("routes", "alice east\n")
-        self.reactor = MemoryReactorClock()
+        self.reactor = ThreadlessReactor()
         self.patch(running, "tell_log", lambda: None)
         self.patch(running, "run", self._work)
 

@@ -28,6 +28,7 @@ from mailroute.tables.string_table import StringTable, TableSource
 from tests.cli.calling import MAPPING, finished
 from tests.config.reading import ConfigurationCase
 from tests.support.secured import Certificates
+from tests.support.threads import ThreadlessReactor
 
 TABLE = '[mapping]\nsource = "table"\n[mapping.table]\nname = "one"\n'
 TABLES = (
@@ -272,13 +273,5 @@ class NameTests(CheckCase):
 
     def test_resolver(self) -> None:
         """The system's, in a thread of the reactor's."""
-
-        class Pool:
-            def callInThreadWithCallback(self, done: Any, function: Any, *args: Any) -> None:
-                done(True, function(*args))
-
-        reactor: Any = MemoryReactorClock()
-        reactor.getThreadPool = Pool
-        reactor.callFromThread = lambda function, *args: function(*args)
-        found = finished(resolver(reactor)("127.0.0.1"))  # type: ignore[arg-type]
+        found = finished(resolver(ThreadlessReactor())("127.0.0.1"))  # type: ignore[arg-type]
         self.assertEqual(found[0][4][0], "127.0.0.1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import MemoryReactorClock
 
 from mailroute.cli.opened import MappingTable, opened_mapping, opened_table
 from mailroute.errors import ConfigurationError
@@ -14,6 +13,7 @@ from mailroute.tables.mapping_store import MappingStore
 from mailroute.tables.named import NamedTables
 from mailroute.tables.string_table import StringTable
 from tests.config.reading import ConfigurationCase
+from tests.support.threads import ThreadlessReactor
 
 TABLES = """
 [table.homes]
@@ -45,7 +45,7 @@ class OpenedTests(ConfigurationCase):
 
         async def whole() -> Any:
             async with opened_table(
-                configuration, name, MemoryReactorClock(), self.told.append
+                configuration, name, ThreadlessReactor(), self.told.append
             ) as table:
                 return await work(table)
 
@@ -131,7 +131,7 @@ class OpenedTests(ConfigurationCase):
         configuration = self.read_sections(mapping=MAPPING)
 
         async def whole() -> None:
-            async with opened_mapping(configuration, MemoryReactorClock(), self.told.append):
+            async with opened_mapping(configuration, ThreadlessReactor(), self.told.append):
                 pass
 
         self.failureResultOf(Deferred.fromCoroutine(whole()), ConfigurationError)

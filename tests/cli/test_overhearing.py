@@ -149,7 +149,8 @@ class TranscriptTests(OverheardCase):
     def test_state(self) -> None:
         """What a peer and a connector ask of a dialogue."""
         dialogue = self.begin("pop3")
-        self.assertFalse(dialogue.login_is_used or dialogue.full)
+        self.assertFalse(dialogue.login_is_used or dialogue.full or dialogue.is_untold)
+        self.assertEqual(dialogue.extension, "XCLIENT")
         for line in (b"+OK ready\r\n", b"+OK\r\nUSER\r\n.\r\n", b"+OK\r\n", b"+OK in\r\n+OK"):
             dialogue.receive_data(line)
         self.assertTrue(dialogue.login_is_used)

@@ -24,7 +24,7 @@ class CapabilityTests(ConfigurationCase):
             found,
             {
                 "imap": Capabilities(MECHANISMS, False, None, imap),
-                "pop3": Capabilities(MECHANISMS, False, None, ()),
+                "pop3": Capabilities(MECHANISMS, False, None, None),
                 "submission": Capabilities(MECHANISMS, False, None, submission),
                 "managesieve": Capabilities(MECHANISMS, False, None, SIEVE, "mailroute"),
             },
@@ -43,7 +43,7 @@ class CapabilityTests(ConfigurationCase):
             found,
             {
                 "imap": Capabilities(("PLAIN",), False, "Hello there", ("IMAP4rev1", "IMAP4rev2")),
-                "pop3": Capabilities(("XOAUTH2", "PLAIN"), False, "Hi", ()),
+                "pop3": Capabilities(("XOAUTH2", "PLAIN"), False, "Hi", None),
                 "submission": Capabilities(MECHANISMS, False, "Ho", ("SIZE 1000", "8BITMIME")),
                 "managesieve": Capabilities(MECHANISMS, False, None, ("fileinto",), "Ours 1"),
             },
@@ -99,11 +99,18 @@ class CapabilityTests(ConfigurationCase):
                 "capabilities.managesieve.sieve",
                 capabilities=f'[capabilities.managesieve]\nsieve = ["{name}"]\n',
             )
-        self.complains(
-            "capabilities.managesieve.sieve",
-            "empty",
-            capabilities="[capabilities.managesieve]\nsieve = []\n",
-        )
+
+    def test_nothing(self) -> None:
+        """An empty list is no list of ours."""
+        for protocol, key in (
+            ("imap", "advertise"),
+            ("submission", "ehlo"),
+            ("managesieve", "sieve"),
+        ):
+            text = f"[capabilities.{protocol}]\n{key} = []\n"
+            found = self.read_sections(capabilities=text).capabilities
+            self.assertEqual(found[protocol].advertise, ())
+            self.assertIsNone(found["pop3"].advertise)
 
     def test_banner(self) -> None:
         """One printable line; in POP3 nothing that offers APOP (RFC 1939 section 7)."""

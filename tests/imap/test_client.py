@@ -42,6 +42,10 @@ class ImapClientLawsTests(ClientLaws, SynchronousTestCase):
         b'"x" ', b"\0", b"\xff", b"OK ",
     ]  # fmt: skip
     greeting: ClassVar[bytes] = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n"
+    offering: ClassVar[bytes] = (
+        b"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256] ready\r\n"
+    )
+    challenge: ClassVar[bytes] = b"+ eA==\r\n"
 
     def make(self, login: Login, starttls: bool, secure: bool) -> ImapClient:
         return make(login, starttls, secure)

@@ -199,6 +199,16 @@ class ConversationTests(SynchronousTestCase):
             """
         )
 
+    def test_untold(self) -> None:
+        """Somebody can be told that the backend does not know the client."""
+        for listed, is_untold in ((b"AUTH=PLAIN", True), (b"ID AUTH=PLAIN", False)):
+            dialogue = ImapClient(password("alice", b"secret"), False, True)
+            dialogue.announcement = Announcement(ORIGIN, 7)
+            dialogue.start()
+            self.assertFalse(dialogue.is_untold)
+            dialogue.receive_data(b"* OK [CAPABILITY IMAP4rev1 %b] x\r\nmr1 OK\r\n" % listed)
+            self.assertEqual((dialogue.is_untold, dialogue.extension), (is_untold, "ID"))
+
     def test_after_tls(self) -> None:
         """Who the client is does not cross the wire in the clear."""
         self.check(

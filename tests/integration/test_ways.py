@@ -92,6 +92,21 @@ class WayTests(WayCase):
         self.log_in(front, "imap")
         self.assertEqual(self.new_logins("imap", known, 1), [("PLAIN", SOURCES[0])])
 
+    def test_untold(self) -> None:
+        """A server that does not offer XCLIENT to us is named in the log once, with the cure."""
+        front = self.front("PLAIN", forwarding="xclient")
+        for protocol in PROTOCOLS:
+            for _ in range(2):
+                self.log_in(front, protocol)
+        marks = [str(r["text"]) for r in front.records() if "is not told" in str(r.get("text"))]
+        # ID is offered to everybody, and believed of few.
+        self.assertEqual(len(marks), len(PROTOCOLS) - 1, marks)
+        for protocol, mark in zip(PROTOCOLS[1:], marks, strict=True):
+            self.assertIn(
+                f"destination east is not told who its clients are: its {protocol} ", mark
+            )
+            self.assertIn("smtpd_authorized_xclient_hosts", mark)
+
     def test_other_mechanism(self) -> None:
         """What cannot be said in the row's mechanism is a temporary failure with its reason."""
         front = self.front("SCRAM-SHA-256")

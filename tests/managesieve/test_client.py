@@ -60,6 +60,8 @@ class ManageSieveClientLawsTests(ClientLaws, SynchronousTestCase):
         b'(REFERRAL "sieve://x")', b"{99999}\r\n", b"\0", b"\xff", b"\n",
     ]  # fmt: skip
     greeting: ClassVar[bytes] = b'"SASL" "LOGIN"\r\n"STARTTLS"\r\nOK "ready"\r\n'
+    offering: ClassVar[bytes] = b'"SASL" "SCRAM-SHA-1 SCRAM-SHA-256"\r\nOK\r\n'
+    challenge: ClassVar[bytes] = b'"eA=="\r\n'
 
     def make(self, login: Login, starttls: bool, secure: bool) -> ClientDialogue:
         return make(login, starttls, secure)

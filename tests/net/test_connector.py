@@ -16,7 +16,7 @@ from mailroute.net import connector
 from mailroute.net.connector import JITTER_SECONDS, Connector, Limits
 from mailroute.net.dialer import PATIENCE_SECONDS
 from mailroute.net.proxyheader import header_for
-from mailroute.route import Backend, Forwarding, Origin, Route, TLSMode
+from mailroute.route import Announcement, Backend, Forwarding, Origin, Route, TLSMode
 from tests.support.backends import House
 from tests.support.local_reactor import LocalCase, Script
 from tests.support.pairs import password
@@ -156,6 +156,66 @@ class ForwardingTests(ConnectorCase):
         """A server that expects none gets none."""
         for forwarding in (Forwarding.NONE, Forwarding.XCLIENT):
             self.assertEqual(self.heard(forwarding), [b"", b""])
+
+
+class UntoldTests(ConnectorCase):
+    """Backends that do not offer to be told who the client is."""
+
+    def logged(self, is_announced: bool, *lines: bytes) -> list[str]:
+        """What the log is told of two logins at a server that says these lines."""
+
+        def make_dialogue(route: Route, login: Login, origin: Origin) -> ClientDialogue:
+            dialogue = ImapClient(login, starttls=False, secure=True)
+            if is_announced:
+                dialogue.announcement = Announcement(origin, 7)
+            return dialogue
+
+        said: list[str] = []
+        connects = Connector(
+            self.reactor, self.reactor.dialer().dial, make_dialogue, Limits(SECONDS, 0)
+        )
+        self.patch(connects._untold, "_log", Noted(said))
+        route = Route("alice", "east", Backend((FIRST[0],), 143, TLSMode.PLAIN))
+        for _ in range(2):
+            server = Script()
+            self.reactor.listening[FIRST] = lambda server=server: server
+            login = password("alice", b"secret")
+            asked = Deferred.fromCoroutine(connects.connect(route, login, ORIGIN))
+            self.settle()
+            for line in lines:
+                server.transport.write(line)
+                self.settle()
+            peer, _milestone = self.successResultOf(asked)
+            peer.abandon()
+            self.settle()
+        return said
+
+    def test_told_once(self) -> None:
+        """The log names the destination, once for all logins; a login that says no more is one."""
+        offers = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] x\r\n"
+        done = b"mr1 OK [CAPABILITY IMAP4rev1] in\r\n"
+        self.assertEqual(self.logged(True, offers, done), ["east imap ID"])
+        self.assertEqual(self.logged(True, offers, b"mr1 NO\r\n"), ["east imap ID"])
+        # Nobody is to be told anything.
+        self.assertEqual(self.logged(False, offers, done), [])
+
+    def test_offered(self) -> None:
+        """A server that was told is not named, nor is one that refuses to talk."""
+        offers = b"* OK [CAPABILITY IMAP4rev1 SASL-IR ID AUTH=PLAIN] x\r\n"
+        done = b"mr1 OK\r\nmr2 OK [CAPABILITY IMAP4rev1] in\r\n"
+        self.assertEqual(self.logged(True, offers, done), [])
+        self.assertEqual(self.logged(True, b"* PREAUTH x\r\n"), [])
+
+
+class Noted:
+    """A log that keeps the values of its events."""
+
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    def warn(self, words: str, **values: str) -> None:
+        """See Logger."""
+        self._said.append(" ".join(values.values()))
 
 
 class SourceTests(ConnectorCase):

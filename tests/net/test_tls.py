@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -229,8 +230,20 @@ class ChainTests(BackendCase):
         for number in range(5):
             contexts.side(Trust(f"n{number}.example", trust.ca_file), HOST)
         self.assertEqual(len(contexts._contexts), 1)
-        contexts.clear()
-        self.assertEqual(len(contexts._contexts), 0)
+
+    def test_renewed(self) -> None:
+        """Files are read again; one that is broken keeps its old content, and is named."""
+        issued = self.certificates.issue("right", HOST)
+        good, bad = Path(self.certificates.ca_file), issued.cert
+        trusts = Trust(ca_file=str(bad)), Trust(ca_file=str(good))
+        contexts = BackendContexts()
+        before = [contexts.side(trust, HOST)._context for trust in trusts]
+        bad.write_text("half writ")
+        (complaint,) = contexts.renew()
+        self.assertIn(f"{bad}: holds no PEM certificates", complaint)
+        after = [contexts.side(trust, HOST)._context for trust in trusts]
+        self.assertIs(after[0], before[0])
+        self.assertIsNot(after[1], before[1])
 
 
 class ExplanationTests(LocalCase):

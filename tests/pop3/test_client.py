@@ -47,6 +47,8 @@ class Pop3ClientLawsTests(ClientLaws, SynchronousTestCase):
         b"SASL PLAIN\r\n", b"USER\r\n", b"+ YQ==\r\n", b"[IN-USE]", b"\0", b"\xff", b"\n",
     ]  # fmt: skip
     greeting: ClassVar[bytes] = b"+OK ready\r\n"
+    offering: ClassVar[bytes] = b"+OK x\r\n+OK\r\nSASL SCRAM-SHA-1 SCRAM-SHA-256\r\n.\r\n"
+    challenge: ClassVar[bytes] = b"+ eA==\r\n"
 
     def make(self, login: Login, starttls: bool, secure: bool) -> ClientDialogue:
         return make(login, starttls, secure)

@@ -16,23 +16,25 @@ from mailroute.sasl.login import LoginMechanism
 from mailroute.sasl.mechanism import Mechanism
 from mailroute.sasl.oauthbearer import OAuthBearer
 from mailroute.sasl.plain import Plain
-from mailroute.sasl.registry import MECHANISMS
 from mailroute.sasl.xoauth2 import XOAuth2
-from tests.support.laws import policy
+from tests.support.laws import EVERY, policy
 from tests.support.pairs import (
     Pair,
     assert_pair_law,
     assert_verdicts_survive,
+    external,
     logins,
     oauthbearer,
+    offered_to,
     password,
+    scram,
     xoauth2,
 )
 
 ONLY_USER: tuple[Mechanism, ...] = (LoginMechanism(),)
 """A backend that has USER, and no SASL mechanism that we would use."""
 WAYS: tuple[tuple[Mechanism, ...], ...] = (
-    MECHANISMS,
+    EVERY,
     ONLY_USER,
     (Plain(),),
     (XOAuth2(), OAuthBearer()),
@@ -40,13 +42,13 @@ WAYS: tuple[tuple[Mechanism, ...], ...] = (
 
 
 def pairing(
-    mechanisms: tuple[Mechanism, ...] = MECHANISMS, starttls: bool = False, chunk: int = 0
+    mechanisms: tuple[Mechanism, ...] = EVERY, starttls: bool = False, chunk: int = 0
 ) -> Callable[[Login], Pair]:
     """What makes a pair for a login; the backend offers these mechanisms."""
 
     def make(login: Login) -> Pair:
         secure = not starttls
-        server = Pop3Server(policy(mechanisms=mechanisms), secure, 3, Greeting())
+        server = Pop3Server(policy(mechanisms=offered_to(login, mechanisms)), secure, 3, Greeting())
         return Pair(Pop3Client(login, starttls, secure), server, chunk)
 
     return make
@@ -82,6 +84,8 @@ class PairTests(SynchronousTestCase):
             password("älice", b"p" * 300),
             xoauth2("alice", b"t" * 300),
             oauthbearer("al,i=ce", b"t" * 12288),
+            scram("SCRAM-SHA-256", "al,i=ce", "bob"),
+            external("alice@example.org", is_named=False),
         ):
             for starttls in (False, True):
                 self.assertTrue(assert_pair_law(pairing(starttls=starttls), login), login)

@@ -50,6 +50,8 @@ class SmtpClientLawsTests(ClientLaws, SynchronousTestCase):
         b"235-a\r\n", b"535 5.7.8 no\r\n", b"454 4.7.0 later\r\n", b"421 bye\r\n", b"250", b"-",
         b" ", b"\r\n", b"\n", b"500", b"334", b"x",
     ]  # fmt: skip
+    offering: ClassVar[bytes] = b"220 mx ESMTP\r\n250-mx\r\n250 AUTH SCRAM-SHA-1 SCRAM-SHA-256\r\n"
+    challenge: ClassVar[bytes] = b"334 eA==\r\n"
 
     def make(self, login: Login, starttls: bool, secure: bool) -> SmtpClient:
         return make(login, starttls, secure)

@@ -11,16 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.events import Accepted, Login, Response
 from mailroute.offer import Policy
 from mailroute.sasl.login import LoginMechanism
-from mailroute.sasl.registry import MECHANISMS
 from mailroute.smtp.client import SmtpClient
 from mailroute.smtp.server import Greeting, SmtpServer
-from tests.support.laws import bounded
+from tests.support.laws import EVERY, bounded
 from tests.support.pairs import (
     Pair,
     assert_pair_law,
     assert_verdicts_survive,
     logins,
     oauthbearer,
+    offered_to,
     password,
     password_logins,
 )
@@ -48,7 +48,8 @@ class PairLawTests(SynchronousTestCase):
         @bounded
         @given(logins(), st.booleans(), st.integers(0, 9))
         def law(login: Login, starttls: bool, chunk: int) -> None:
-            maker = pair_maker(Policy(MECHANISMS, starttls), starttls, not starttls, chunk)
+            offered = Policy(offered_to(login), starttls)
+            maker = pair_maker(offered, starttls, not starttls, chunk)
             self.assertTrue(assert_pair_law(maker, login))
 
         law()
@@ -68,9 +69,9 @@ class PairLawTests(SynchronousTestCase):
         """Whatever it offers, the credentials arrive unchanged or not at all."""
 
         @bounded
-        @given(logins(), st.sets(st.sampled_from(range(len(MECHANISMS)))), st.booleans())
+        @given(logins(), st.sets(st.sampled_from(range(len(EVERY)))), st.booleans())
         def law(login: Login, chosen: set[int], secure: bool) -> None:
-            mechanisms = tuple(MECHANISMS[number] for number in sorted(chosen))
+            mechanisms = offered_to(login, tuple(EVERY[number] for number in sorted(chosen)))
             arrived = assert_pair_law(pair_maker(Policy(mechanisms, True), False, secure), login)
             names = {mechanism.name for mechanism in mechanisms}
             if login.mechanism == "PLAIN" and not login.identity.authzid and "LOGIN" in names:
@@ -81,20 +82,20 @@ class PairLawTests(SynchronousTestCase):
 
     def test_starttls(self) -> None:
         """The login waits for the handshake; a server without it gets no octet of it."""
-        pair = pair_maker(Policy(MECHANISMS, True), starttls=True)(password("alice", b"x"))
+        pair = pair_maker(Policy(EVERY, True), starttls=True)(password("alice", b"x"))
         pair.start()
         self.assertTrue(pair.upgraded)
-        refusing = pair_maker(Policy(MECHANISMS, False, True), starttls=True)
+        refusing = pair_maker(Policy(EVERY, False, True), starttls=True)
         self.assertFalse(assert_pair_law(refusing, password("alice", b"x")))
 
     def test_verdicts_survive(self) -> None:
         """A refusal means the same at both ends of a chain of two."""
-        make = pair_maker(Policy(MECHANISMS, False), starttls=False, secure=True)
+        make = pair_maker(Policy(EVERY, False), starttls=False, secure=True)
         assert_verdicts_survive(make, password("alice", b"x"))
 
     def test_challenge_and_words_pass_through(self) -> None:
         """A second round passes both dialogues, and the last words arrive as they were."""
-        make = pair_maker(Policy(MECHANISMS, False), starttls=False, secure=True)
+        make = pair_maker(Policy(EVERY, False), starttls=False, secure=True)
         pair = make(oauthbearer("alice"))
         pair.start()
         (challenge,) = pair.server_does(pair.server.challenge(b"\x00one"))

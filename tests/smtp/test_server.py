@@ -10,10 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Accepted, Rejected, StartTLS
 from mailroute.offer import Policy
-from mailroute.sasl.registry import MECHANISMS
 from mailroute.smtp.server import Greeting, SmtpServer
 from tests.support.dialogues import TLS, assert_transcript, describe, written
-from tests.support.laws import SECRET, ServerLaws, policy
+from tests.support.laws import EVERY, PROOFS, SECRET, WORDS, ServerLaws, every, policy, recognized
 
 IR = base64.b64encode(b"\0alice\0" + SECRET)
 GREETED = "S: 220 mail.example ESMTP mailroute ready.\n"
@@ -53,6 +52,7 @@ class SmtpServerLawsTests(ServerLaws, SynchronousTestCase):
     """The laws of every server dialogue."""
 
     fragments: ClassVar[list[bytes]] = [
+        b"SCRAM-SHA-1", b"EXTERNAL", b"SCRAM-SHA-256 biwsbj1hLHI9eA==\r\n",
         b"EHLO x\r\n", b"HELO x\r\n", b"EHLO", b"NOOP", b"AUTH ", b"AUTH PLAIN ", b"PLAIN",
         b"LOGIN", b"XOAUTH2", b" ", b"\r\n", b"\n", b"\r", b"*\r\n", b"=", b"abc",
         b"AGFsaWNlAHNlY3JldA==\r\n", b"STARTTLS\r\n", b"QUIT\r\n", b"BDAT 7\r\n", b"BDAT ",
@@ -71,6 +71,11 @@ class SmtpServerLawsTests(ServerLaws, SynchronousTestCase):
         b"EHLO x\r\nAUTH OAUTHBEARER "
         + base64.b64encode(b"n,a=alice,\x01auth=Bearer " + SECRET + b"\x01\x01")
         + b"\r\n",
+    ]
+
+    proofs: ClassVar[list[bytes]] = [
+        b"EHLO x\r\nAUTH %b %b\r\n" % (name.encode(), base64.b64encode(message))
+        for name, message in PROOFS.items()
     ]
 
     def make(self, policy: Policy, secure: bool) -> SmtpServer:
@@ -107,21 +112,22 @@ class SmtpServerLawsTests(ServerLaws, SynchronousTestCase):
         for starttls in (True, False):
             for cleartext in (True, False):
                 for secure in (True, False):
-                    for mechanisms in ((), MECHANISMS[:1], MECHANISMS[1:], MECHANISMS):
-                        offered = policy(starttls, cleartext, mechanisms)
+                    for mechanisms in ((), EVERY[:1], EVERY[1:4], EVERY[2:], EVERY):
+                        offered = every(starttls, cleartext, mechanisms)
                         self._check_offer(offered, secure)
 
     def _check_offer(self, offered: Policy, secure: bool) -> None:
-        dialogue = started(offered, secure, ehlo=False)
+        dialogue = recognized(started(offered, secure, ehlo=False), secure)
         listed = written(dialogue.receive_data(b"EHLO x\r\n")).split(b"\r\n")
         keywords = [line[4:] for line in listed]
         advertised = next((word.split()[1:] for word in keywords if word[:5] == b"AUTH "), [])
-        for mechanism in MECHANISMS:
-            name = mechanism.name.encode()
-            said = written(started(offered, secure).receive_data(b"AUTH " + name + b"\r\n"))
+        for name in WORDS:
+            said = written(
+                recognized(started(offered, secure), secure).receive_data(b"AUTH " + name + b"\r\n")
+            )
             case = (name, offered, secure, said)
             self.assertEqual(said.startswith(b"334 "), name in advertised, case)
-        said = written(started(offered, secure).receive_data(b"STARTTLS\r\n"))
+        said = written(recognized(started(offered, secure), secure).receive_data(b"STARTTLS\r\n"))
         self.assertEqual(said.startswith(b"220 "), b"STARTTLS" in keywords, (offered, secure))
         self.assertNotIn(b"AUTH", keywords, "AUTH without a mechanism")
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
 from mailroute.errors import Failure, FailureKind
-from mailroute.events import Accepted, Login, Rejected, StartTLS
+from mailroute.events import Accepted, Challenge, Login, Rejected, StartTLS
 from mailroute.sasl.plain import password_login
+from mailroute.sasl.scram import Scram
 from tests.support.conversations import (
     SECRET,
     Run,
@@ -26,10 +27,14 @@ ENDS = (Rejected, Accepted, StartTLS)
 
 
 class ClientLaws:
-    """Mix into a SynchronousTestCase; provide ``make``, ``fragments`` and ``greeting``."""
+    """Mix into a SynchronousTestCase; provide ``make`` and what is below."""
 
     fragments: ClassVar[list[bytes]]
     greeting: ClassVar[bytes]
+    offering: ClassVar[bytes]
+    """A greeting and all that is said until SCRAM-SHA-1 and SCRAM-SHA-256 are offered."""
+    challenge: ClassVar[bytes]
+    """The challenge ``x``, as the protocol writes it."""
 
     def make(self, login: Login, starttls: bool, secure: bool) -> ClientDialogue:
         """A fresh dialogue."""
@@ -39,19 +44,36 @@ class ClientLaws:
         """A login by name and password."""
         return password_login(b"alice@example.org", SECRET)
 
+    def proofs(self) -> list[Login]:
+        """Logins by SCRAM; the nonce is no secret, but tells the message from other text."""
+        message = b"n,,n=alice,r=" + SECRET
+        return [Scram(name).login([message]) for name in ("SCRAM-SHA-1", "SCRAM-SHA-256")]
+
     def test_any_bytes_however_chunked(self) -> None:
         """No exception on any bytes; chunking does not matter; at most one verdict.
 
         No secret is in a repr on the way, and none is kept beyond the verdict.
         """
+        self._any_bytes([self.login()], self.greeting)
 
+    def test_any_bytes_to_a_proof(self) -> None:
+        """The same of SCRAM, whose exchange is the client's to go on with or to cancel."""
+        self._any_bytes(self.proofs(), self.offering)
+
+    def _any_bytes(self, logins: list[Login], greeting: bytes) -> None:
         @bounded
-        @given(conversations(self.fragments), st.integers(1, 9), st.booleans())
-        def law(data: bytes, chunk: int, starttls: bool) -> None:
+        @given(
+            st.sampled_from(logins),
+            conversations([*self.fragments, self.challenge]),
+            st.integers(1, 9),
+            st.tuples(st.booleans(), st.booleans()),
+        )
+        def law(login: Login, data: bytes, chunk: int, how: tuple[bool, bool]) -> None:
+            starttls, answers = how
             runs = []
             for size in (max(len(data), 1), chunk):
-                run = Run(self.make(self.login(), starttls, True), True)
-                run.feed(self.greeting + data, size + len(self.greeting) * (size > chunk))
+                run = Run(self.make(login, starttls, True), True, answers)
+                run.feed(greeting + data, size + len(greeting) * (size > chunk))
                 verdicts = [s for s in run.story if s.split()[0] in ("Accepted", "Rejected")]
                 assert len(verdicts) <= 1, run.story
                 assert SECRET.decode() not in repr(vars(run.dialogue))
@@ -79,11 +101,31 @@ class ClientLaws:
         assert dialogue.tls_established(TLS) == []
         assert dialogue.timed_out() == []
 
+    def test_proof_is_relayed(self) -> None:
+        """The first message is ours to write; every challenge is the client's to answer."""
+        for login in self.proofs():
+            dialogue = self.make(login, False, True)
+            dialogue.start()
+            begun = written(dialogue.receive_data(self.offering))
+            assert login.mechanism.encode() in begun, begun
+            data = self.challenge
+            if base64.b64encode(login.initial_response or b"") not in begun:
+                # It had no place in the command.
+                begun = written(dialogue.receive_data(self.challenge))
+                assert base64.b64encode(login.initial_response or b"") in begun, begun
+            for response in (b"y", b""):
+                assert dialogue.receive_data(data) == [Challenge(b"x")]
+                said = written(dialogue.respond(response))
+                assert base64.b64encode(response) in said, said
+                assert login.initial_response not in said
+
     def test_silence_and_loss_end_in_a_temporary_rejection(self) -> None:
         """A backend that is silent or goes away is never the user's fault."""
-        for data in (b"", self.greeting):
+        cases = [(self.login(), b""), (self.login(), self.greeting)]
+        cases += [(login, self.offering + self.challenge) for login in self.proofs()]
+        for login, data in cases:
             for end in ("timed_out", "ended"):
-                dialogue = self.make(self.login(), False, True)
+                dialogue = self.make(login, False, True)
                 dialogue.start()
                 dialogue.receive_data(data)
                 failure = Failure(FailureKind.BACKEND_UNREACHABLE, "lost")
@@ -96,11 +138,15 @@ class ClientLaws:
     def test_secret_never_leaves_in_the_clear(self) -> None:
         """Without TLS and without leave for it, not an octet of the secret is written."""
 
+        cases = [(self.login(), self.greeting)]
+        cases += [(login, self.offering) for login in self.proofs()]
+
         @bounded
-        @given(conversations(self.fragments), st.booleans())
-        def law(data: bytes, starttls: bool) -> None:
-            run = Run(self.make(self.login(), starttls, False), True)
-            run.feed(self.greeting + data, 5)
+        @given(st.sampled_from(cases), conversations(self.fragments), st.booleans())
+        def law(case: tuple[Login, bytes], data: bytes, starttls: bool) -> None:
+            login, greeting = case
+            run = Run(self.make(login, starttls, False), True)
+            run.feed(greeting + data, 5)
             assert SECRET not in run.said
             assert base64.b64encode(SECRET)[:12] not in run.said
             assert base64.b64encode(b"\0alice")[:6] not in run.said

@@ -6,6 +6,7 @@ The laws of ``tests.support.laws`` are written with these.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,11 +26,23 @@ from mailroute.events import (
 )
 from mailroute.offer import Policy
 from mailroute.sasl.mechanism import Mechanism
-from mailroute.sasl.registry import MECHANISMS
+from mailroute.sasl.registry import MECHANISMS, ON_REQUEST
 from mailroute.server_dialogue import ServerDialogue
 from tests.support.dialogues import describe, written
 
 SECRET = b"s3cr3t-0f-alice"
+EVERY: tuple[Mechanism, ...] = (*MECHANISMS, *ON_REQUEST)
+"""Every mechanism that a client without a certificate can be offered."""
+WORDS = (*(mechanism.name.encode() for mechanism in EVERY), b"EXTERNAL")
+"""The names of all."""
+NAMES = ("alice", "alice@example.org")
+"""Of the client's certificate."""
+PROOFS = {
+    "SCRAM-SHA-1": b"n,,n=alice,r=fyko+d2lbbFgONRv9qkxdawL",
+    "SCRAM-SHA-256": b"y,a=bob,n=al=2Cice,r=rOprNGfwEbeRWgbNEkqO",
+    "EXTERNAL": b"alice@example.org",
+}
+"""First messages that hold no secret, by mechanism."""
 bounded = settings(
     max_examples=80,
     deadline=None,
@@ -46,6 +59,23 @@ def policy(
 ) -> Policy:
     """A listener's policy with every mechanism."""
     return Policy(mechanisms, starttls, cleartext)
+
+
+def every(
+    starttls: bool = True, cleartext: bool = False, mechanisms: tuple[Mechanism, ...] = EVERY
+) -> Policy:
+    """A listener's policy with all that can be asked for, certificates of clients included."""
+    return Policy(mechanisms, starttls, cleartext, external=True)
+
+
+S = TypeVar("S", bound=ServerDialogue)
+
+
+def recognized(dialogue: S, secure: bool) -> S:
+    """The dialogue with a client who has shown a certificate, where there is TLS."""
+    if secure:
+        dialogue.recognize(NAMES)
+    return dialogue
 
 
 def check_shape(events: list[Event]) -> None:
@@ -66,7 +96,11 @@ class Run:
     def __init__(
         self, dialogue: ServerDialogue | ClientDialogue, accept: bool, challenge: bool = False
     ) -> None:
-        """``accept``: every login succeeds; ``challenge``: each is challenged once before."""
+        """``accept``: every login succeeds; ``challenge``: each is challenged once before.
+
+        Of a backend's challenges the same says whether they are answered, or the exchange
+        cancelled.
+        """
         self.dialogue = dialogue
         self.accept = accept
         self.challenge = challenge
@@ -105,7 +139,7 @@ class Run:
             failure = Failure(FailureKind.CREDENTIALS_REJECTED, "no")
             return dialogue.answer(Rejected(failure))
         if isinstance(dialogue, ClientDialogue) and isinstance(event, Challenge):
-            return dialogue.respond(None)
+            return dialogue.respond(b"proof" if self.challenge else None)
         return []
 
 

@@ -8,22 +8,32 @@ from __future__ import annotations
 
 from tests.support.client_laws import ClientLaws
 from tests.support.conversations import (
+    EVERY,
+    PROOFS,
     SECRET,
+    WORDS,
     Run,
     bounded,
     check_shape,
     conversations,
+    every,
     policy,
+    recognized,
 )
 from tests.support.server_laws import ServerLaws
 
 __all__ = [
+    "EVERY",
+    "PROOFS",
     "SECRET",
+    "WORDS",
     "ClientLaws",
     "Run",
     "ServerLaws",
     "bounded",
     "check_shape",
     "conversations",
+    "every",
     "policy",
+    "recognized",
 ]

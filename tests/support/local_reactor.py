@@ -37,6 +37,7 @@ from mailroute.net.dialer import Dialer
 from mailroute.net.poller import Poller
 from mailroute.net.stream import Stream
 from mailroute.net.tls import TLSSide
+from tests.support.threads import InlineThreads
 
 HERE = IPv4Address("TCP", "203.0.113.9", 40000)
 PATIENCE = 20_000
@@ -154,6 +155,14 @@ class LocalReactor(EPollReactor):
 
     def wakeUp(self) -> None:
         """Nobody sleeps here."""
+
+    def getThreadPool(self) -> Any:
+        """There is one thread."""
+        return InlineThreads()
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any) -> None:
+        """In the next round; a round may be within another."""
+        self.callLater(0, callable, *args)
 
     # -- connections ---------------------------------------------------------------------
 

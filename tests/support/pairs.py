@@ -15,7 +15,11 @@ from mailroute.credentials import Credentials, Identity
 from mailroute.errors import Failure, FailureKind
 from mailroute.events import Close, Event, Login, Milestone, Rejected, StartTLS, Write
 from mailroute.sasl import plain
+from mailroute.sasl.external import External
+from mailroute.sasl.mechanism import Mechanism
+from mailroute.sasl.scram import Scram
 from mailroute.server_dialogue import ServerDialogue
+from tests.support.conversations import EVERY
 from tests.support.dialogues import TLS
 
 PATIENCE = 10_000
@@ -137,6 +141,26 @@ def oauthbearer(name: str, token: bytes = b"token") -> Login:
     return Login(Identity(name), "OAUTHBEARER", message)
 
 
+def scram(mechanism: str, name: str, authzid: str = "") -> Login:
+    """A login by SCRAM, as far as we see it."""
+    names = [text.replace("=", "=3D").replace(",", "=2C") for text in (authzid, name)]
+    acts_for = f"a={names[0]}" if authzid else ""
+    message = f"n,{acts_for},n={names[1]},r=fyko+d2lbbFgONRv9qkxdawL"
+    return Scram(mechanism).login([message.encode()])
+
+
+def external(name: str, is_named: bool = True) -> Login:
+    """A login by the certificate of somebody of this name, who says it or not."""
+    return External((name,)).login([name.encode() if is_named else b""])
+
+
+def offered_to(login: Login, mechanisms: tuple[Mechanism, ...] = EVERY) -> tuple[Mechanism, ...]:
+    """Mechanisms, and EXTERNAL where it is the login of a certificate's holder."""
+    if login.mechanism != "EXTERNAL":
+        return mechanisms
+    return (External((login.identity.account,)), *mechanisms)
+
+
 def password_logins() -> st.SearchStrategy[Login]:
     """Any name and any password, without a name to act for."""
     return st.builds(password, _NAMES, _SECRETS)
@@ -149,6 +173,9 @@ def logins() -> st.SearchStrategy[Login]:
         st.builds(password, _NAMES, _SECRETS, _NAMES),
         st.builds(xoauth2, _NAMES),
         st.builds(oauthbearer, _NAMES),
+        st.builds(scram, st.sampled_from(("SCRAM-SHA-1", "SCRAM-SHA-256")), _NAMES),
+        st.builds(scram, st.just("SCRAM-SHA-256"), _NAMES, _NAMES),
+        st.builds(external, _NAMES, st.booleans()),
     )
 
 
@@ -156,6 +183,9 @@ _DULL = {
     "PLAIN": password("n", b"s"),
     "XOAUTH2": xoauth2("n", b"t"),
     "OAUTHBEARER": oauthbearer("n", b"t"),
+    "SCRAM-SHA-1": scram("SCRAM-SHA-1", "n"),
+    "SCRAM-SHA-256": scram("SCRAM-SHA-256", "n"),
+    "EXTERNAL": external("n"),
 }
 
 

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
+from mailroute.tables import cached
 from mailroute.tables.cached import (
     NOT_CACHED,
     NOT_NOW,
@@ -340,6 +341,19 @@ class DropTests(CachedCase):
         self.remember(EAST, Key(BOB))
         self.cache.drop()
         self.assertEqual(len(self.cache), 0)
+
+    def test_very_many(self) -> None:
+        """Everything is forgotten at once, and its memory given back step by step."""
+        cache = CachedTable(_Dictionary(), self.clock, CachePolicy())
+        for number in range(2 * cached._FREED_AT_ONCE + 1):
+            self.successResultOf(Deferred.fromCoroutine(cache.lookup(Key(str(number)))))
+        forgotten = cache._entries
+        cache.drop()
+        self.assertEqual(len(cache), 0)
+        self.assertEqual(len(forgotten), cached._FREED_AT_ONCE + 1)
+        self.clock.advance(0)
+        self.assertEqual(len(forgotten), 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stale_rows_too(self) -> None:
         """What was dropped is not served while the table fails."""

@@ -40,7 +40,7 @@ class FileContractTests(TableContract, SynchronousTestCase):
     async def provide(self, rows: Mapping[str, str]) -> None:
         """Write the file and have it read."""
         self.path.write_text("".join(f"{key}: {value}\n" for key, value in rows.items()))
-        self.file.reload()
+        await self.file.reload()
 
     async def provide_odd(self, identifiers: tuple[str, ...]) -> None:
         """A key in the file has no colon and no white space round it."""
@@ -55,13 +55,13 @@ class FileContractTests(TableContract, SynchronousTestCase):
     async def damage(self) -> None:
         """The file is gone when it is to be read again."""
         self.path.rename(f"{self.path}.away")
-        self.file.reload()
+        await self.file.reload()
         self.flushLoggedErrors()
 
     async def mend(self) -> None:
         """It is back."""
         Path(f"{self.path}.away").rename(self.path)
-        self.file.reload()
+        await self.file.reload()
 
     def test_slow(self) -> None:
         """An answer is there at once."""
@@ -164,7 +164,30 @@ class ReloadTests(ColonFileCase):
         """When it is told to, it reads at once."""
         table = self.serve("a: 1\n")
         self.write("a: 2\n")
-        table.reload()
+        self.done(table.reload())
+        self.answers(table, {"a": ("2",)})
+
+    def test_release(self) -> None:
+        """What does not count any more, or never does, is given back step by step."""
+        table = self.serve("a: 1\n")
+        old = table._content
+        assert old is not None
+        listed = old.entries()
+        self.write("a: 2\n")
+        self.pass_by(15)
+        self.assertEqual(len(old), 0)
+        self.assertEqual(list(listed), [("a", ("1",))])
+        contents: list[Content] = []
+
+        def read_while_it_is_written(path: str) -> Content:
+            contents.append(load(path))
+            self.write("a: 4\n")
+            return contents[-1]
+
+        self.patch(colon_file, "load", read_while_it_is_written)
+        self.write("a: 3\n")
+        self.pass_by(10)
+        self.assertEqual([len(content) for content in contents], [0])
         self.answers(table, {"a": ("2",)})
 
     def test_read_once(self) -> None:

@@ -10,8 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
+from mailroute.tables.aside import aside_of
 from mailroute.tables.contract import Key, Row
 from mailroute.tables.file import FileTable
+from tests.support.threads import HeldThreads, ThreadlessReactor
+from tests.tables.asking import at_once
 from tests.tables.contract_tests import ALICE, BOB, TableContract
 
 DESTINATIONS = frozenset({"east", "west"})
@@ -36,24 +39,26 @@ class FileContractTests(TableContract, SynchronousTestCase):
         text = "".join(f"{identifier} {destination}\n" for identifier, destination in rows.items())
         self.path.write_text(text, encoding="utf-8")
         if hasattr(self, "table"):
-            self.table.reload()
+            await self.table.reload()
         else:
-            self.table = FileTable(str(self.path), DESTINATIONS)
+            self.table = FileTable(str(self.path), DESTINATIONS, at_once)
 
     async def provide_odd(self, identifiers: tuple[str, ...]) -> None:
         """An identifier in the file has no blanks."""
         await self.provide({name: "west" for name in identifiers if not set(name) & set(" \n")})
-        self.table._rows = {**self.table._rows, **dict.fromkeys(identifiers, Row("west"))}
+        for name in identifiers:
+            self.table._places.put(name, "west")
 
     async def damage(self) -> None:
         """The file is gone when it is to be read again."""
         self.path.rename(f"{self.path}.away")
-        self.assertRaises(ConfigurationError, self.table.reload)
+        reloaded = Deferred.fromCoroutine(self.table.reload())
+        self.failureResultOf(reloaded, ConfigurationError)
 
     async def mend(self) -> None:
         """It is back."""
         Path(f"{self.path}.away").rename(self.path)
-        self.table.reload()
+        await self.table.reload()
 
     def test_slow(self) -> None:
         """An answer is there at once."""
@@ -69,7 +74,7 @@ class FileTableTests(SynchronousTestCase):
         """A table with this file."""
         self.path = Path(self.mktemp())
         self.path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return FileTable(str(self.path), DESTINATIONS)
+        return FileTable(str(self.path), DESTINATIONS, at_once)
 
     def destination(self, table: FileTable, identifier: str, delimiter: str = "") -> str | None:
         """Where an identifier leads."""
@@ -111,21 +116,39 @@ class FileTableTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """A missing file, or one that is not UTF-8, is a complaint at the start."""
-        self.assertRaises(ConfigurationError, FileTable, self.mktemp(), DESTINATIONS)
+        self.assertRaises(ConfigurationError, FileTable, self.mktemp(), DESTINATIONS, at_once)
         error = self.assertRaises(ConfigurationError, self.load, b"a east\n\xff west\n")
         self.assertIn(str(self.path), str(error))
-        self.assertRaises(ConfigurationError, FileTable, "/", DESTINATIONS)
+        self.assertRaises(ConfigurationError, FileTable, "/", DESTINATIONS, at_once)
 
     def test_all_or_nothing(self) -> None:
         """One bad line, and the old content stays whole."""
         table = self.load("a east\nb west\n")
         self.path.write_text("a west\nb north\n")
-        self.assertRaises(ConfigurationError, table.reload)
+        self.failureResultOf(Deferred.fromCoroutine(table.reload()), ConfigurationError)
         self.assertEqual(self.destination(table, "a"), "east")
         self.path.write_text("a west\n")
-        table.reload()
+        self.successResultOf(Deferred.fromCoroutine(table.reload()))
         self.assertEqual(self.destination(table, "a"), "west")
         self.assertIsNone(self.destination(table, "b"))
+
+    def test_in_a_thread(self) -> None:
+        """It is read beside the reactor, one reload after the other; the old content ends so."""
+        table = self.load("a east\n")
+        threads = HeldThreads()
+        reactor = ThreadlessReactor()
+        self.patch(reactor, "getThreadPool", lambda: threads)
+        self.patch(table, "_aside", aside_of(reactor))
+        old = table._places
+        self.path.write_text("a west\n")
+        reloads = [Deferred.fromCoroutine(table.reload()) for _ in range(2)]
+        self.assertEqual((len(threads.jobs), self.destination(table, "a")), (1, "east"))
+        threads.jobs.pop()()
+        self.successResultOf(reloads[0])
+        self.assertEqual((self.destination(table, "a"), len(old)), ("west", 1))
+        threads.begin()
+        self.successResultOf(reloads[1])
+        self.assertEqual((self.destination(table, "a"), len(old)), ("west", 0))
 
     def test_life(self) -> None:
         """It is started and closed as every table is."""

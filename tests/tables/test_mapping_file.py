@@ -12,7 +12,7 @@ from mailroute.tables.contract import Key
 from mailroute.tables.file import FileTable
 from mailroute.tables.mapping_file import FileMappingEntries
 from mailroute.tables.string_table import Changes
-from tests.tables.asking import AskingCase
+from tests.tables.asking import AskingCase, at_once
 
 TEXT = "# accounts\njoe east\n\namy west # moved\njoe\twest extra\n# end"
 
@@ -23,7 +23,7 @@ class FileEntriesTests(AskingCase):
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
         self.path.write_text(TEXT)
-        self.table = FileTable(str(self.path), frozenset({"east", "west"}))
+        self.table = FileTable(str(self.path), frozenset({"east", "west"}), at_once)
         self.entries = FileMappingEntries(str(self.path), self.table.reload)
 
     def where(self, identifier: str) -> str | None:

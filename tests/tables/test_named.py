@@ -27,7 +27,7 @@ class NotingTable(StringTable):
         self._note("check")
         return ["a warning"]
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         self.notes.append("reload")
 
     async def start(self) -> None:
@@ -46,7 +46,7 @@ class NamedTablesTests(AskingCase):
         named = NamedTables(tables)
         self.assertEqual(list(named.check()), ["a warning"] * 2)
         self.done(named.start())
-        named.reload()
+        self.done(named.reload())
         self.done(named.close())
         for table in tables.values():
             self.assertEqual(table.notes, ["check", "start", "reload", "close"])

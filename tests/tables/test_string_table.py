@@ -61,7 +61,7 @@ class StringTableTests(SynchronousTestCase):
         table = Listed({})
         self.assertEqual(table.check(), ())
         self.run_now(table.start())
-        table.reload()
+        self.run_now(table.reload())
         self.run_now(table.close())
 
 

@@ -23,10 +23,10 @@ class Combined(StringTable):
         """Check every table."""
         return [warning for table in self._tables for warning in table.check()]
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Reload every table."""
         for table in self._tables:
-            table.reload()
+            await table.reload()
 
     async def start(self) -> None:
         """Start every table."""

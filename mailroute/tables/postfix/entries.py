@@ -59,7 +59,7 @@ class TextHash(EntriesMap):
         self._warnings: list[str] = []
         self._load()
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read the file anew; what is wrong is logged, and the old content stays whole."""
         reloaded(self._load)
 

@@ -177,10 +177,10 @@ class SqlMap(StringTable):
         faults = [*found, *self._domains.warnings, *numeric]
         return [*self._parameters.warnings, *(f"{place}: {one}" for one in faults), *inner]
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Reload the tables of domains.  The parameters are read when mailroute starts."""
         for table in self._domains.tables:
-            table.reload()
+            await table.reload()
 
     async def start(self) -> None:
         """Begin to serve."""

@@ -59,7 +59,7 @@ class SmallMap(StringTable):
         """Warn."""
         return ["small: a warning"]
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Keep it in mind."""
         self.life.append("reloaded")
 

@@ -59,7 +59,7 @@ class CombinedTests(AwaitingCase):
         table = self.table("unionmap")
         self.assertEqual(len(table.check()), 2)
         self.result(table.start())
-        table.reload()
+        self.result(table.reload())
         self.result(table.close())
         self.assertEqual(self.second.life, ["started", "reloaded", "closed"])
         self.assertEqual(self.first.life, self.second.life)

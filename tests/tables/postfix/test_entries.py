@@ -55,10 +55,10 @@ class EntriesTests(AwaitingCase):
         table = TextHash(path, str.casefold)
         with open(path, "w") as file:
             file.write("a 2\n")
-        table.reload()
+        self.result(table.reload())
         self.assertEqual(self.get(table, "a"), "2")
         os.rename(path, f"{path}.away")
-        table.reload()
+        self.result(table.reload())
         self.assertEqual(self.get(table, "a"), "2")
         self.assertRaises(ConfigurationError, TextHash, path, str)
 

@@ -84,11 +84,11 @@ class RegexpTests(AwaitingCase):
         table = RegexpMap(path)
         with open(path, "w") as file:
             file.write("/(/ 2\n")
-        table.reload()
+        self.result(table.reload())
         self.assertEqual(self.result(table.get("a")), ("1",))
         with open(path, "w") as file:
             file.write("/a/ 2\n")
-        table.reload()
+        self.result(table.reload())
         self.assertEqual(self.result(table.get("a")), ("2",))
 
     def test_hostile_key(self) -> None:
