@@ -36,7 +36,10 @@ man_pages = [
 ]
 
 # What stands behind ``` in our examples and is no language that Pygments knows.
-PLAIN = ("file", "sqlite", "redis", "lookup", "output", "log")
+PLAIN = (
+    *("file", "sqlite", "redis", "lookup", "output", "log"),
+    *("dovecot", "postfix", "haproxy", "keepalived"),
+)
 
 
 def setup(app: Any) -> None:

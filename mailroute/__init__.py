@@ -12,7 +12,8 @@ The rooms, lowest first; imports go down only (``tests/test_architecture.py`` ho
    ``dialogue``      the form of every protocol: bytes in, events out
 3  ``imap/`` ``pop3/`` ``smtp/`` ``managesieve/``   each protocol, as a server and as a client
 4  ``protocols``     the only list of protocols
-5  ``tables/``       lookup tables and the cache before them
+5  ``names``         host names, resolved
+   ``tables/``       lookup tables and the cache before them
    ``routing``       identity -> key -> row -> route
    ``session``       one login, from the first milestone to the joined stream
    ``journal``       what a session tells the log

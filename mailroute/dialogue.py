@@ -70,6 +70,10 @@ class Dialogue(ABC):
         """The other side has proved by its certificate to be called so: before the first word."""
         raise NotImplementedError
 
+    def reminded(self) -> list[Event]:
+        """The time that ``Remind`` asked for is over."""
+        raise NotImplementedError
+
     @abstractmethod
     def _step(self) -> bool:
         """Consume one line, literal or block; False when octets are missing."""

@@ -36,6 +36,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Remind:
+    """Call ``reminded`` after so many seconds, once; what was asked for last counts."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """The client wants to log in: the server dialogue waits for an answer.
 
@@ -95,7 +102,7 @@ class TLSInfo:
     """Who the other side has proved to be by a certificate, the most important name first."""
 
 
-Action = Write | StartTLS | Close
+Action = Write | StartTLS | Close | Remind
 ServerMilestone = Login | Response
 ClientMilestone = Challenge | Accepted | Rejected
 Milestone = ServerMilestone | ClientMilestone

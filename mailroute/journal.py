@@ -1,9 +1,9 @@
 """What a session tells the log: one line at its end, and one for each failed login.
 
-The format is part of the interface: README describes it and fail2ban matches it.  A line is an
-event's name, a colon and ``key=value`` pairs in a fixed order; a value with anything but plain
-characters in it is written as a JSON string, so that no client can forge a pair or a line.  A
-secret never comes here: the journal is told identities, routes and failures only.
+The format is part of the interface: docs/reference/log.md describes it and fail2ban matches it.
+A line is an event's name, a colon and ``key=value`` pairs in a fixed order; a value with anything
+but plain characters in it is written as a JSON string, so that no client can forge a pair or a
+line.  A secret never comes here: the journal is told identities, routes and failures only.
 """
 
 from __future__ import annotations

@@ -32,7 +32,12 @@ ROOMS = {
     # Protocols that are passed through unread.
     "opaque": Room(3, VALUES | DIALOGUES | {"offer"}),
     "protocols": Room(4, PROTOCOLS | DIALOGUES | {"events", "offer", "opaque"}),
-    "tables": Room(5, frozenset({"errors", "route"})),
+    "names": Room(
+        5,
+        frozenset(),
+        frozenset({"twisted.internet.defer", "twisted.internet.interfaces", "zope.interface"}),
+    ),
+    "tables": Room(5, frozenset({"errors", "route", "names"})),
     "destinations": Room(1, frozenset({"patterns", "route"})),
     "adaptation": Room(
         5, frozenset({"errors", "credentials", "route", "destinations", "tables.contract"})
@@ -53,7 +58,7 @@ ROOMS = {
     "limits": Room(5, frozenset({"events", "errors", "route"}), WAITING),
     "session": Room(5, VALUES | {"journal"}, WAITING),
     # A listener gives birth to sessions; everything else that it needs is injected.
-    "net": Room(6, DIALOGUES | {"events", "route", "errors", "session", "journal"}, ANY),
+    "net": Room(6, DIALOGUES | {"events", "route", "errors", "session", "journal", "names"}, ANY),
     **dict.fromkeys(("manage", "workers"), Room(7, VALUES | {"journal"}, ANY)),
     "systemd": Room(7, frozenset(), ANY),
     **dict.fromkeys(

@@ -11,12 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 from mailroute.config.reader import SECTIONS as DECLARED
+from mailroute.tables.placeholders import NAMES
+from mailroute.tables.rows import RECOGNISED
 from tests.config.reading import SECTIONS, ConfigurationCase
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = ROOT / "etc"
-ELSEWHERE = frozenset({"tables.md", "postfix-tables.md"})
+ELSEWHERE = frozenset({"tables.md"})
 """Documents whose examples have tests of their own."""
 
 _BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -105,6 +107,17 @@ class DocumentTests(ReadingCase):
             self.assertGreater(len(dotted), 2 if name != "stalwart" else -1, name)
             for each in dotted:
                 self.assertIn(each.rpartition(".")[2], known, f"{name}: {each}")
+
+    def test_columns(self) -> None:
+        """The guide names every column that a row may have, every parameter, and no other."""
+        text = (DOCS / "guides" / "databases.md").read_text(encoding="utf-8")
+        for title, known in (
+            ("Columns of a row", RECOGNISED),
+            ("Parameters of a query", {f":{name}" for name in NAMES}),
+        ):
+            (section,) = re.findall(rf"^## {title}\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+            cells = "".join(line.split("|")[1] for line in section.splitlines() if line[:1] == "|")
+            self.assertEqual(set(re.findall(r"`(:?[a-z_]+)`", cells)), known)
 
     def test_sqlite(self) -> None:
         """The schema and the statements of the guide do on SQLite what they say."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from mailroute import composition
+from mailroute import composition, table_composition
 from mailroute.errors import ConfigurationError
 from mailroute.table_composition import check_tables, make_tables
 from mailroute.tables.contract import Key, Row
 from mailroute.tables.named import NamedTables
-from mailroute.tables.redis import RedisTable
+from mailroute.tables.redis import RedisSettings, RedisTable
 from mailroute.tables.sql_query import SqlQueryTable
 from mailroute.tables.static import StaticTable
 from mailroute.tables.string_table import StringTable, TableSource, Values
 from tests.config.reading import ConfigurationCase
+from tests.tables.local_store import LocalStore
 
 TABLES = r"""
 [table.end]
@@ -99,6 +102,64 @@ class TableCompositionTests(ConfigurationCase):
         self.assertIsInstance(tables["cache"], RedisTable)
         self.assertIsInstance(tables["rows"], SqlQueryTable)
         self.assertEqual(len(tables), 12)
+
+    def test_regexp(self) -> None:
+        """Each of its options changes the answer."""
+        text = (
+            '[table.a]\ntype = "regexp"\nregexp = "(a)"\nreplacements = ["$1"]\n'
+            "full_match = {}\ncase_insensitive = {}\nexpand_placeholders = {}\n"
+        )
+        for options, answers in (
+            (("true", "true", "true"), {"A": ("A",), "ab": None}),
+            (("false", "true", "true"), {"A": ("A",), "ab": ("a",)}),
+            (("true", "false", "true"), {"A": None, "a": ("a",), "ab": None}),
+            (("true", "true", "false"), {"A": ("$1",), "ab": None}),
+        ):
+            tables = self.tables(text.format(*options))
+            for key, values in answers.items():
+                self.assertEqual(self.ask(tables, "a", key), values, options)
+
+    def test_sql_query(self) -> None:
+        """Each of its statements is carried out for what it is there for."""
+        self.patch(table_composition, "make_store", lambda *_: LocalStore())
+        text = (
+            '[table.a]\ntype = "sql_query"\ndriver = "sqlite3"\ndsn = "rows.db"\n'
+            'lookup = "SELECT b FROM t WHERE a = :key"\n'
+            "init = [\"CREATE TABLE t (a UNIQUE, b)\", \"INSERT INTO t VALUES ('x', '0')\"]\n"
+            'list = "SELECT a, b FROM t ORDER BY a"\n'
+            'add = "INSERT INTO t VALUES (:key, :value)"\n'
+            "set = \"UPDATE t SET b = :value || '!' WHERE a = :key\"\n"
+            "del = \"DELETE FROM t WHERE a = :key AND b <> '0'\"\n"
+        )
+        for named in ("true", "false"):
+            table = self.tables(f"{text}named_args = {named}\n")["a"]
+            for key, value in (("k", "1"), ("k", "2"), ("l", "3")):
+                self.done(table.set(key, (value,)))
+            self.assertEqual(
+                self.done(table.list()), [("k", ("2!",)), ("l", ("3",)), ("x", ("0",))]
+            )
+            self.assertEqual([self.done(table.delete(key)) for key in ("k", "x")], [True, False])
+            self.assertIsNone(self.done(table.get("k")))
+
+    def test_redis(self) -> None:
+        """The server, the prefix and the connections of a table, and of the mapping."""
+        made: list[tuple[str, RedisSettings]] = []
+        self.patch(table_composition, "RedisTable", lambda *a: made.append(a[:2]))
+        self.patch(composition, "RedisTable", lambda *a: made.append(a[:2]))
+        keys = 'url = "redis://h/3"\nkey_prefix = "p/"\npool_size = 2\n'
+        self.tables(f'[table.a]\ntype = "redis"\n{keys}')
+        mapping = f'[mapping]\nsource = "redis"\nlookup_timeout = "7s"\n[mapping.redis]\n{keys}'
+        composition.make_source(self.read_sections(mapping=mapping), MemoryReactorClock())
+        (_, table), (place, redis) = made
+        self.assertEqual(place, "mapping.redis")
+        for settings in (table, redis):
+            self.assertEqual(settings.url, "redis://h/3")
+            self.assertEqual((settings.key_prefix, settings.pool_size), ("p/", 2))
+        self.assertLess(table.lookup_seconds, redis.lookup_seconds)
+
+    def done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """What it returns."""
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def test_check(self) -> None:
         """Tables are tried: files are read, statements prepared."""

@@ -229,6 +229,23 @@ class SmtpTests(ConversationCase):
         again = b"220 ready\r\n250-mx\r\n250 AUTH PLAIN\r\n"
         self.assertFalse(self.is_untold(greeted + told + again))
 
+    def test_xforward_is_another(self) -> None:
+        """Postfix's XFORWARD is for its log alone: it is neither said nor taken for XCLIENT."""
+        self.check(
+            f"""
+            S: 220 ready
+            C: EHLO proxy.example
+            S: 250-mx
+            S: 250-XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT
+            S: 250 AUTH PLAIN
+            C: AUTH PLAIN {BASE64}
+            S: 235 ok
+            = Accepted 235 ok
+            """
+        )
+        offer = b"250-XFORWARD NAME ADDR PROTO HELO\r\n250 AUTH PLAIN\r\n"
+        self.assertTrue(self.is_untold(b"220 ready\r\n250-mx\r\n" + offer))
+
     def test_several_commands(self) -> None:
         """EHLO between them; what the backend offers meanwhile changes nothing."""
         dialogue = self.make(False)

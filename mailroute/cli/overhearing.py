@@ -175,6 +175,10 @@ class Overheard:
         """See ClientDialogue."""
         return self._passed(self._dialogue.timed_out())
 
+    def reminded(self) -> list[Event]:
+        """See Dialogue."""
+        return self._passed(self._dialogue.reminded())
+
     def ended(self, failure: Failure) -> list[Event]:
         """See ClientDialogue."""
         return self._passed(self._dialogue.ended(failure))

@@ -3,15 +3,26 @@
 The way is chosen by the list of mechanisms in the backend's greeting, or in the one that it says
 unasked behind the handshake (RFC 5804 section 2.2): what stood in the clear is void then.  What
 follows the final OK belongs to the client.  A referral is neither followed nor passed on.
+
+Pigeonhole before 2.4 can overlook a command where TLS comes before the greeting, which RFC 5804
+does not know: its login process waits for its descriptor to become readable, so octets that it
+has read along, while its greeting was being sent, lie in its memory until others follow ("Fix
+potential hangs with SSL connections", 2.4.0; then it logs "no auth attempts, method=PLAIN").  A
+backend that answers at once, as we do, meets that moment on a loopback once in some hundred
+logins.  So there AUTHENTICATE leaves without its initial response, which follows when it is
+asked for; or unasked when nothing was heard for a while, which makes the descriptor readable and
+is what the backend waits for in either case.  XCLIENT is followed by AUTHENTICATE in this way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 from mailroute.client_dialogue import REPLY_LIMIT, ClientDialogue
+from mailroute.dialogue import Phase
 from mailroute.errors import Failure, FailureKind
-from mailroute.events import Accepted, Login
+from mailroute.events import Accepted, Event, Login, Remind
 from mailroute.managesieve import syntax
 from mailroute.managesieve.syntax import Reply, client_string
 from mailroute.sasl import exchange, plain
@@ -22,6 +33,8 @@ from mailroute.xclient import dovecot_command
 
 INITIAL_RESPONSE_ROOM = 8000
 """Octets of an initial response that every server takes in a command; else we wait."""
+OVERLOOKED_SECONDS = 0.25
+"""For the request for the first message, which takes a backend no lookup."""
 
 _INCAPABLE_CODES = frozenset({b"ENCRYPT-NEEDED"})
 """What blames our channel to the backend, of which the client knows nothing."""
@@ -36,10 +49,15 @@ class State(Enum):
     STARTTLS = "waiting for the answer to STARTTLS"
     CAPABILITIES_AFTER_TLS = "waiting for the capabilities behind the handshake"
     XCLIENT = "waiting for the answer to XCLIENT"
+    FIRST_REQUEST = "waiting to be asked for the first message"
+    LATE_REQUEST = "waiting for the answer to the first message"
+    """It was said unasked: the request for it may still come."""
+    LATE_XCLIENT = "waiting for the answers to XCLIENT and AUTHENTICATE"
     SASL_EXCHANGE = "waiting for the answer to AUTHENTICATE"
 
 
 _LISTING = frozenset({State.GREETING, State.CAPABILITIES_AFTER_TLS})
+_EXCHANGE = frozenset({State.FIRST_REQUEST, State.LATE_REQUEST, State.SASL_EXCHANGE})
 
 
 class ManageSieveClient(ClientDialogue):
@@ -51,6 +69,23 @@ class ManageSieveClient(ClientDialogue):
         self._state = State.GREETING
         self._capabilities: dict[bytes, bytes] = {}
         self._list_octets = 0
+        self._may_overlook = False
+        """Whether a command can be lost on this backend."""
+
+    def reminded(self) -> list[Event]:
+        """Nothing was heard of our command: what is due next makes the backend look at it."""
+        if self._phase is Phase.TALKING:
+            self._go_on_unasked()
+        return self._advance()
+
+    def _go_on_unasked(self) -> None:
+        if self._state is State.XCLIENT:
+            # It tells no secret: that waits for the answer to XCLIENT.
+            self._log_in()
+            self._state = State.LATE_XCLIENT
+        elif self._state is State.FIRST_REQUEST and not self._exchange.complete:
+            self._challenged(b"")
+            self._state = State.LATE_REQUEST
 
     def _waiting_for(self) -> str:
         return f"while {self._state.value}"
@@ -83,13 +118,18 @@ class ManageSieveClient(ClientDialogue):
                 self._replied(syntax.reply(line))
             elif self._state in _LISTING:
                 self._listed(line)
-            elif self._state is State.SASL_EXCHANGE:
-                self._challenged(syntax.only_string(line))
+            elif self._state in _EXCHANGE:
+                self._asked(syntax.only_string(line))
             else:
                 self._misbehaved(f"a challenge {self._waiting_for()}")
         except BadSyntax as bad:
             said = self._quote(line.raw)
             self._misbehaved(f"unexpected reply {said} {self._waiting_for()}: {bad}")
+
+    def _asked(self, text: bytes) -> None:
+        was_late, self._state = self._state is State.LATE_REQUEST, State.SASL_EXCHANGE
+        if not was_late:
+            self._challenged(text)
 
     def _listed(self, line: Command) -> None:
         self._list_octets += len(line.raw) + 2
@@ -109,7 +149,7 @@ class ManageSieveClient(ClientDialogue):
             self._introduced()
         elif self._state is State.STARTTLS:
             self._tls_answered(reply)
-        elif self._state is State.XCLIENT:
+        elif self._state in (State.XCLIENT, State.LATE_XCLIENT):
             self._told(reply)
         elif reply.status == "OK":
             self._logged_in(reply)
@@ -123,7 +163,9 @@ class ManageSieveClient(ClientDialogue):
             self._fail(FailureKind.BACKEND_UNTRUSTED, f"STARTTLS refused: {self._said(reply)}")
 
     def _told(self, reply: Reply) -> None:
-        if reply.status == "OK":
+        if reply.status == "OK" and self._state is State.LATE_XCLIENT:
+            self._state = State.FIRST_REQUEST
+        elif reply.status == "OK":
             self._log_in()
         else:
             self._fail(FailureKind.BACKEND_INCAPABLE, f"XCLIENT refused: {self._said(reply)}")
@@ -132,6 +174,8 @@ class ManageSieveClient(ClientDialogue):
 
     def _introduced(self) -> None:
         """The capabilities are complete: upgrade, or log in by what they offer."""
+        if self._state is State.GREETING:
+            self._may_overlook = _pigeonhole_over_tls(self._capabilities)
         if self._starttls and b"STARTTLS" in self._capabilities:
             self._command(State.STARTTLS, b"STARTTLS")
         elif self._starttls:
@@ -144,6 +188,8 @@ class ManageSieveClient(ClientDialogue):
         elif self.announcement is not None and b"XCLIENT" in self._capabilities:
             told, self.announcement = self.announcement, None
             self._command(State.XCLIENT, dovecot_command(told))
+            if self._may_overlook:
+                self._events.append(Remind(OVERLOOKED_SECONDS))
         else:
             self._log_in()
 
@@ -166,11 +212,14 @@ class ManageSieveClient(ClientDialogue):
 
     def _authenticate(self, mechanism: str) -> None:
         command = b"AUTHENTICATE " + client_string(mechanism.encode())
-        initial = self._exchange.initial(INITIAL_RESPONSE_ROOM)
+        room = 0 if self._may_overlook else INITIAL_RESPONSE_ROOM
+        initial = self._exchange.initial(room)
         if initial is not None:
             # An empty one is an empty string here; "=" stands for it elsewhere (RFC 4959).
             command += b" " + client_string(b"" if initial == b"=" else initial)
-        self._command(State.SASL_EXCHANGE, command)
+        self._command(State.FIRST_REQUEST if self._may_overlook else State.SASL_EXCHANGE, command)
+        if self._may_overlook:
+            self._events.append(Remind(OVERLOOKED_SECONDS))
 
     def _logged_in(self, reply: Reply) -> None:
         if not self._exchange.complete:
@@ -221,6 +270,15 @@ class ManageSieveClient(ClientDialogue):
         self._capabilities = {}
         self._list_octets = 0
         self._state = State.CAPABILITIES_AFTER_TLS
+
+
+def _pigeonhole_over_tls(capabilities: Mapping[bytes, bytes]) -> bool:
+    """Whether this is the greeting of a Pigeonhole that may overlook a command.
+
+    Over TLS: without, it offers STARTTLS.  Its name does not tell its version.
+    """
+    name = capabilities.get(b"IMPLEMENTATION", b"")
+    return b"Pigeonhole" in name and b"STARTTLS" not in capabilities
 
 
 def _kind_of(code: bytes) -> FailureKind:

@@ -14,7 +14,11 @@ def server_names(chain_file: str) -> tuple[str, ...]:
     The common name counts where there are no others, as it does for old clients.
     """
     with open(chain_file, "rb") as file:
-        certificate = x509.load_pem_x509_certificates(file.read())[0]
+        octets = file.read()
+    try:
+        certificate = x509.load_pem_x509_certificates(octets)[0]
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from None
     alternatives = _alternatives(certificate)
     if alternatives is None:
         return _common_names(certificate)

@@ -14,10 +14,9 @@ from itertools import cycle
 from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IResolutionReceiver
-from zope.interface import implementer
 
 from mailroute.errors import Failure, FailureKind
+from mailroute.names import Names
 from mailroute.net.own_places import OwnPlaces
 from mailroute.net.poller import Poller
 from mailroute.net.stream import Stream
@@ -40,7 +39,7 @@ class Dialer:
         self, reactor: Any, clock: Clock, poller: Poller, own: OwnPlaces | None = None
     ) -> None:
         """``reactor`` resolves names; ``clock`` may be a coarse one; ``own``: where not to go."""
-        self._reactor = reactor
+        self._names = Names(reactor)
         self._clock = clock
         self._poller = poller
         self._own = own
@@ -62,7 +61,7 @@ class Dialer:
         turn; where there is none of its family the kernel chooses.
         """
         until = self._clock.seconds() + seconds
-        addresses = [host] if is_address(host) else await self._resolve(host, port, seconds)
+        addresses = (host,) if is_address(host) else await self._resolve(host, port, seconds)
         for number, address in enumerate(addresses):
             left = until - self._clock.seconds()
             is_last = number == len(addresses) - 1
@@ -111,7 +110,7 @@ class Dialer:
                 raise
         return attempt
 
-    async def _resolve(self, host: str, port: int, seconds: float) -> list[str]:
+    async def _resolve(self, host: str, port: int, seconds: float) -> tuple[str, ...]:
         where = f"{host}:{port}"
         try:
             host.encode("idna")
@@ -119,14 +118,12 @@ class Dialer:
             # The resolver would fail in a thread of its own, and never say so.
             reason = f"{where}: this is no host name"
             raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
-        receiver = _Addresses()
-        self._reactor.nameResolver.resolveHostName(receiver, host)
+        asked = self._names.addresses(host)
         try:
-            await receiver.complete.addTimeout(seconds, cast(Any, self._clock))
+            return await asked.addTimeout(seconds, cast(Any, self._clock))
         except TimeoutError:
             reason = f"{where}: the name was not resolved within {seconds:.1f} s"
             raise Failure(FailureKind.BACKEND_UNREACHABLE, reason) from None
-        return receiver.found
 
 
 class Attempt:
@@ -244,24 +241,3 @@ def _new_socket(is_v6: bool) -> socket.socket:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock
-
-
-@implementer(IResolutionReceiver)
-class _Addresses:
-    """Collects a name's addresses."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self.complete: Deferred[None] = Deferred()
-
-    def resolutionBegan(self, resolution: object) -> None:
-        """The resolver has begun."""
-
-    def addressResolved(self, address: Any) -> None:
-        """One address."""
-        self.found.append(address.host)
-
-    def resolutionComplete(self) -> None:
-        """There are no more."""
-        if not self.complete.called:
-            self.complete.callback(None)

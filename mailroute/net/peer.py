@@ -24,6 +24,7 @@ from mailroute.events import (
     Close,
     Event,
     Milestone,
+    Remind,
     StartTLS,
     TLSInfo,
     Write,
@@ -56,6 +57,7 @@ class Peer(Protocol):
         self._written = 0
         self._clock = clock
         self._linger: DelayedCall | None = None
+        self._reminder: DelayedCall | None = None
         self._is_lost = False
         self.tls_info: TLSInfo | None = None
         self.closed_because = ""
@@ -142,12 +144,15 @@ class Peer(Protocol):
         data = b"".join([event.data for event in events if type(event) is Write])
         if data:
             self._write(data)
-        # Only writes may stand before the last event of a list.
+        # Only writes may stand before the last event of a list, and a reminder that they outdid.
         last = events[-1]
         if isinstance(last, StartTLS):
             self._start_tls()
         elif isinstance(last, Close):
             self.close(last.why)
+        elif isinstance(last, Remind):
+            self._forget_reminder()
+            self._reminder = self._clock.callLater(last.seconds, self._remind)
         elif not isinstance(last, Write):
             self._milestone_reached()
             self._deliver(last)
@@ -222,6 +227,17 @@ class Peer(Protocol):
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+        self._forget_reminder()
+
+    def _forget_reminder(self) -> None:
+        if self._reminder is not None:
+            self._reminder.cancel()
+            self._reminder = None
+
+    def _remind(self) -> None:
+        self._reminder = None
+        if self._dialogue is not None:
+            self.perform(self._dialogue.reminded())
 
     def _cut(self) -> None:
         self._linger = None

@@ -149,8 +149,8 @@ class Stream:
         """``receive`` returned the end."""
         self.is_readable = False
         if self._tls is not None:
-            # Mail programs close TLS as a whole, never one half.
-            self._fail(DONE)
+            # Mail programs close TLS as a whole, never one half; many wait for an answer to that.
+            self._finish()
         elif self._protocol is not None:
             self._protocol.readConnectionLost()
 

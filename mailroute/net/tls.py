@@ -12,8 +12,7 @@ import socket
 from dataclasses import replace
 from typing import Protocol as Shape
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509 import DuplicateExtension, UnsupportedGeneralNameType
+from cryptography.x509 import DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
@@ -26,7 +25,7 @@ from mailroute.route import Trust
 
 _NO_RENEGOTIATION = getattr(SSL, "OP_NO_RENEGOTIATION", 0x40000000)
 _RELEASE_BUFFERS = 0x10
-_UNREADABLE = (DuplicateExtension, UnsupportedGeneralNameType)
+_UNREADABLE = (DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType)
 """What cryptography raises for certificates that OpenSSL has accepted."""
 _VERIFY_ERRORS = {
     9: "it is not valid yet",
@@ -127,11 +126,13 @@ class BackendTLS:
 
     def verify(self, connection: SSL.Connection) -> tuple[str, ...]:
         """The certificate is the pinned one, or stands for the configured name."""
-        certificate = connection.get_peer_certificate(as_cryptography=True)
+        # As OpenSSL has it: a pin, or none at all, is for what cryptography cannot read as well.
+        certificate = connection.get_peer_certificate()
         if certificate is None:
             raise Failure(FailureKind.BACKEND_UNTRUSTED, "backend sent no certificate")
         if self._trust.pinned_sha256 is not None:
-            if certificate.fingerprint(SHA256()) != self._trust.pinned_sha256:
+            found = bytes.fromhex(certificate.digest("sha256").decode("ascii").replace(":", ""))
+            if found != self._trust.pinned_sha256:
                 raise Failure(FailureKind.BACKEND_UNTRUSTED, "certificate is not the pinned one")
         elif not self._trust.allow_invalid:
             self._verify_name(connection)

@@ -124,6 +124,13 @@ class TranscriptTests(OverheardCase):
             self.assertEqual(said[-1], f"C: {ours}")
             self.assertEqual(self.said()[-1], f"S: {WITHHELD}")
 
+    def test_managesieve_unasked(self) -> None:
+        """Credentials that nobody has asked for are withheld as well."""
+        dialogue = self.begin("managesieve")
+        dialogue.receive_data(b'"IMPLEMENTATION" "Pigeonhole"\r\n"SASL" "PLAIN"\r\nOK\r\n')
+        self.assertEqual(len(dialogue.reminded()), 1)
+        self.assertEqual(self.said()[-2:], ['C: AUTHENTICATE "PLAIN"', "C: ****"])
+
     def test_replies(self) -> None:
         """What was said before TLS counts no more after it."""
         dialogue = self.begin("imap", starttls=True)

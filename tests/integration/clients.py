@@ -88,7 +88,7 @@ class Answer:
 
 _CODES = {
     "imap": re.compile(r"NO \[([A-Z]+)"),
-    "pop3": re.compile(r"-ERR \[([A-Z/]+)"),
+    "pop3": re.compile(r"-ERR \[([A-Z/-]+)"),
     "submission": re.compile(r"([0-9]{3} [0-9.]+)"),
     "managesieve": re.compile(r"NO \(([A-Z-]+)\)"),
 }

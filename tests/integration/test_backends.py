@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache
 
 from tests.integration import servers
@@ -35,6 +37,7 @@ TEMPORARY = {
     "submission": "454 4.7.0",
     "managesieve": "TRYLATER",
 }
+CROWD = 60
 HUGE = 10 * 1024 * 1024
 HUGE_GROWTH_KIB = 2048
 
@@ -269,6 +272,30 @@ class StoppedTests(ProxyTestCase):
         server.start()
         for wire in waiting:
             self.assertTrue(wire.log_in("one@example.org", ALICE_SECRET).is_accepted)
+
+    def test_many_come_back(self) -> None:
+        """A server's clients all come back at once: each hears "later", and gets in afterwards."""
+        server, proxy = stoppable()
+        self.watch(proxy)
+        before = proxy.reading().descriptors
+        with ExitStack() as joined:
+            for wire in self.crowd(proxy, joined):
+                self.assertTrue(wire.log_in("one@example.org", ALICE_SECRET).is_accepted)
+            server.stop()
+        with ExitStack() as back, ThreadPoolExecutor(CROWD) as pool:
+            wires = self.crowd(proxy, back)
+            for serves in (False, True):
+                if serves:
+                    server.start()
+                answers = list(pool.map(lambda w: w.log_in("one@example.org", ALICE_SECRET), wires))
+                codes = {answer.code for answer in answers if not answer.is_accepted}
+                self.assertEqual(codes, set() if serves else {TEMPORARY["imap"]})
+        proxy.wait_until(lambda: proxy.reading().descriptors <= before)
+
+    def crowd(self, proxy: Proxy, stack: ExitStack) -> list[Wire]:
+        """Many IMAP clients, greeted."""
+        port = proxy.ports["imap", "implicit"]
+        return [stack.enter_context(Wire("imap", port, "implicit")) for _ in range(CROWD)]
 
     def test_second_host(self) -> None:
         """The first of two hosts refuses connections, or does not answer: the second serves."""

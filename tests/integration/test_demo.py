@@ -19,6 +19,7 @@ from mailroute.demo.__main__ import program
 from tests.support.installed import require
 from tests.support.ports import free_ports, poll
 from tests.support.processes import ServerProcess
+from tests.support.transcripts import commands, read_blocks
 
 ROOT = Path(__file__).parents[2]
 START = """
@@ -30,6 +31,8 @@ from mailroute.demo.configuration import FrontPorts
 from mailroute.tap import makeService
 sys.exit(run(reactor, makeService, FrontPorts(*{ports!r}), sys.stdout))
 """
+
+SCRIPT = shlex.join([*("env", f"PYTHONPATH={ROOT}", sys.executable), "-m", "mailroute.cli"])
 
 
 def shell(command: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -48,6 +51,7 @@ class DemoTests(TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="mailroute-demo-test-"))
         self.addCleanup(shutil.rmtree, self.folder)
         ports = free_ports(6)
+        self.imaps = ports[1]
         script = START.format(root=str(ROOT), ports=ports)
         self.log = self.folder / "log"
         self.demo = ServerProcess([sys.executable, "-c", script], ports, self.log)
@@ -86,14 +90,32 @@ class DemoTests(TestCase):
 
     def move(self, read: str) -> None:
         """The commands that move an account, by the console script of the sources at hand."""
-        told = re.findall(rf"^    {re.escape(program())} (.*)$", self.text, re.MULTILINE)
+        told = self.commands(re.escape(program()))
         self.assertEqual(len(told), 2)
-        script = shlex.join([*("env", f"PYTHONPATH={ROOT}", sys.executable), "-m", "mailroute.cli"])
-        for arguments in told:
-            done = shell(f"{script} {arguments}")
+        for command in told:
+            done = shell(command.replace(program(), SCRIPT))
             self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("west", done.stdout)
         self.assertTrue(poll(lambda: "You reached west" in shell(read).stdout, 30))
+
+    def test_readme(self) -> Deferred[None]:
+        """What the README shows is printed by the demo, and answered as it says."""
+        (block,) = [block for block in read_blocks(ROOT / "README.md") if block.kind == "demo"]
+        (settings,) = re.findall(r"settings +(\S+)", self.text)
+        told = []
+        for typed in commands(block):
+            line = typed.line.replace(":1993/", f":{self.imaps}/")
+            line = re.sub(r"/tmp/mailroute-demo-\S+", settings, line)
+            self.assertIn(f"    {line.replace('.venv/bin/mailroute', program())}\n", self.text)
+            told.append((line.replace(".venv/bin/mailroute", SCRIPT), "\n".join(typed.printed)))
+        self.assertEqual(len(told), 3)
+
+        def paste() -> None:
+            for line, answer in told:
+                seen = poll(lambda line=line, answer=answer: answer in shell(line).stdout, 30)  # type: ignore[misc]
+                self.assertTrue(seen, line)
+
+        return deferToThread(paste)
 
     def test_by_hand(self) -> Deferred[None]:
         """The dialogue of the instructions works through openssl, TLS and STARTTLS."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 
@@ -416,3 +417,58 @@ protocol.imap = { port = 143, tls = "plain" }
         self.assertEqual(len([each for each in failures if "loop" in str(each["detail"])]), 1)
         # The first, and one for each hop that it allowed.
         self.assertEqual(len(failures), 5)
+
+    UNSEEN = """
+[routing]
+address_destination = "next"
+
+[destination.next]
+host = "localhost"
+allow_plaintext_auth = true
+protocol.pop3 = { port = 110, tls = "plain" }
+protocol.submission = { port = 587, tls = "plain" }
+"""
+
+    def test_unseen(self) -> None:
+        """Where nobody counts the hops, the room for clients ends the loop, and nothing is left."""
+        account = "anybody@example.org"
+        room = 12
+        server = {"backend_timeout": "5s", "workers": 1}
+        settings = Settings(
+            (), {}, extra=self.UNSEEN, server=server, listener={"max_connections": room}
+        )
+        proxies = [Proxy(settings), Proxy(settings)]
+        for proxy, other in zip(proxies, reversed(proxies), strict=True):
+            self.addCleanup(proxy.remove)
+            # Each has the other's ports for its destination's.
+            text = proxy.configuration.read_text()
+            for protocol, port in (("pop3", 110), ("submission", 587)):
+                elsewhere = other.ports[protocol, "plain"]
+                text = text.replace(
+                    f"protocol.{protocol} = {{ port = {port},",
+                    f"protocol.{protocol} = {{ port = {elsewhere},",
+                )
+            proxy.configuration.write_text(text)
+            proxy.write_routes({account: LOOPBACK})
+            proxy.start()
+            self.watch(proxy)
+        for protocol, code in (("pop3", "SYS/TEMP"), ("submission", "454 4.7.0")):
+            with Wire(protocol, proxies[0].ports[protocol, "plain"]) as wire:
+                self.assertEqual(wire.log_in(account, SECRET).code, code)
+            for proxy in proxies:
+                self.assertEqual(proxy.events("session", protocol=protocol, outcome="joined"), [])
+                refused = proxy.events("login-failed", protocol=protocol)
+                self.assertLessEqual(len(refused), room)
+                # Everybody has left: there is room for as many as before.
+                self.assertTrue(poll(lambda p=proxy, n=protocol: has_room(p, n, room), 60))
+
+
+def has_room(proxy: Proxy, protocol: str, count: int) -> bool:
+    """Whether so many clients are greeted at the same time."""
+    with ExitStack() as stack:
+        port = proxy.ports[protocol, "plain"]
+        try:
+            wires = [stack.enter_context(Wire(protocol, port)) for _ in range(count)]
+        except (EOFError, ConnectionError):
+            return False
+        return all(wire.greeting.startswith(("+OK", "220 ")) for wire in wires)

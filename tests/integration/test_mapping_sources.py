@@ -18,21 +18,22 @@ _REDIS = '[mapping]\nsource = "redis"\nlookup_timeout = "10s"\nnegative_ttl = "0
 _TABLE = '[mapping]\nsource = "table"\nnormalize = "lowercase"\nnegative_ttl = "0s"\n'
 
 
+def imap_server(name: str, server: str, host: str = "localhost") -> Destination:
+    """The destination of this name is one of the real servers."""
+    trust = {"tls_ca_file": str(servers.authority().ca_file)}
+    endpoint = (servers.dovecot(server).imaps, "implicit")
+    return Destination(name, {"imap": endpoint}, (host,), trust)
+
+
 class SourceTests(ProxyTestCase):
     """Absent, failed and found are three answers to the client."""
 
     timeout = 300
 
-    def front(self, mapping: str) -> Proxy:
+    def front(self, mapping: str, *more: Destination, extra: str = "") -> Proxy:
         """A mailroute of the test's own before the real IMAP servers."""
-        trust = {"tls_ca_file": str(servers.authority().ca_file)}
-        both = [
-            Destination(
-                name, {"imap": (servers.dovecot(name).imaps, "implicit")}, ("localhost",), trust
-            )
-            for name in ("east", "west")
-        ]
-        proxy = Proxy(Settings(tuple(both), mapping=mapping))
+        both = (imap_server("east", "east"), imap_server("west", "west"))
+        proxy = Proxy(Settings((*both, *more), mapping=mapping, extra=extra))
         self.addCleanup(proxy.remove)
         proxy.start()
         return self.watch(proxy)
@@ -88,6 +89,22 @@ class SourceTests(ProxyTestCase):
         front.reload()
         front.wait_until(lambda: "the old content stays" in front.text())
         self.succeeds(front, ALICE, ALICE_SECRET)
+
+    def test_values(self) -> None:
+        """A value may fit a destination's pattern, or be an address."""
+        port = servers.dovecot("west").imaps
+        entries = [[ALICE, "at-localhost"], [BOB, f"[localhost]:{port}"]]
+        tables = table("mapping.table", {"name": "routes"})
+        tables += table("table.routes", {"type": "static", "entries": entries})
+        front = self.front(
+            _TABLE + tables,
+            imap_server("at-*", "east", "{1}"),
+            extra=table("routing", {"address_destination": "east"}),
+        )
+        for user, password in ((ALICE, ALICE_SECRET), (BOB, BOB_SECRET)):
+            self.assertTrue(self.log_in(front, user, password).is_accepted)
+        front.wait_for("session", user=ALICE, destination="at-localhost", outcome="joined")
+        front.wait_for("session", user=BOB, outcome="joined")
 
     def test_failing_table(self) -> None:
         """A table that cannot tell is a temporary failure, not a wrong password."""

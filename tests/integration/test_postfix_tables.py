@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.postfix_case import PostfixCase
 from tests.integration.postfix_corpus import (
@@ -68,6 +69,18 @@ class Engine(PostfixCase):
             self.assertEqual(self.asked, len(self.keys))
 
         return Deferred.fromCoroutine(test())
+
+
+class CorpusTests(SynchronousTestCase):
+    """What is compared."""
+
+    def test_size(self) -> None:
+        """Some thousand pairs of a table and a key on each engine, none of them twice."""
+        tables = [*CHOSEN, *generated(GENERATED)]
+        self.assertEqual(len({tuple(each.items()) for each in tables}), len(tables))
+        for engine in (Engine, MysqlEngine, PgsqlEngine):
+            self.assertEqual(len(set(engine.keys)), len(engine.keys))
+            self.assertGreater(len(tables) * len(engine.keys), 3000)
 
 
 class MysqlEngine(Engine):

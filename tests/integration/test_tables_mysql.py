@@ -245,6 +245,16 @@ class MysqlTests(MysqlCase):
         self.assertEqual(await table.lookup(Key("\U0001f418@ål.example")), Row("\U0001f30d"))
         self.assertIsNone(await table.lookup(Key("?@ål.example")))
 
+    async def test_several_rows(self) -> None:
+        """The first row counts, and the next question is answered as well."""
+        self.server.execute(
+            "DELETE FROM routes", "INSERT INTO routes VALUES ('a', 'legacy'), ('b', 'new')"
+        )
+        query = "SELECT destination FROM routes WHERE identifier <> ? ORDER BY destination DESC"
+        table = await self.serve(query=query)
+        for _ in range(2):
+            self.assertEqual(await table.lookup(Key(ALICE)), Row("new"))
+
     async def test_collation(self) -> None:
         """The server's default collation ignores case, accents and trailing blanks.
 

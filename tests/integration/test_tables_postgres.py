@@ -298,6 +298,17 @@ class PostgresTests(PostgresCase):
         await self.fails(table, BOB)
         self.assertEqual(await table.lookup(Key(ALICE)), Row("east"))
 
+    async def test_several_rows(self) -> None:
+        """The first row counts, and the next question is answered as well."""
+        self.server.execute(
+            "DELETE FROM routes", "INSERT INTO routes VALUES ('a', 'legacy'), ('b', 'new')"
+        )
+        query = "SELECT destination FROM routes WHERE identifier <> $1 ORDER BY destination DESC"
+        table = self.make(query=query)
+        await table.start()
+        for _ in range(2):
+            self.assertEqual(await table.lookup(Key(ALICE)), Row("new"))
+
     async def test_collation(self) -> None:
         """Identifiers are compared exactly: case, accents and blanks count."""
         table = self.make()

@@ -183,6 +183,14 @@ class SqliteTests(SqliteCase):
         self.assertIn("UTF-8", await self.fails(table))
         self.assertIn("UTF-8", await self.fails(table, BOB))
 
+    async def test_several_rows(self) -> None:
+        """The first row counts, and the next question is answered as well."""
+        self.execute("INSERT INTO routes VALUES ('a', 'legacy'), ('b', 'new')")
+        query = "SELECT destination FROM routes WHERE identifier <> ? ORDER BY destination DESC"
+        table = await self.serve(query=query)
+        for _ in range(2):
+            self.assertEqual(await table.lookup(Key(ALICE)), Row("new"))
+
     async def test_columns_and_types(self) -> None:
         """Integers are decimal text, text is trimmed, NULL is nothing."""
         query = (

@@ -18,6 +18,7 @@ from tests.support.ports import free_ports, poll
 from tests.support.processes import alive
 
 ROOT = Path(__file__).parents[2]
+SERVERS = ROOT / ".ci" / "install-servers"
 DOCUMENT = ROOT / "docs" / "tutorial.md"
 FOLDER = "/srv/tutorial"
 PORTS = ("10143", "10144", "10993")
@@ -92,7 +93,11 @@ class TutorialTests(TestCase):
         """Every file is written, every command succeeds, every answer is the one that is shown."""
         printed, shown = "", 0
         for kind, name, content in _BLOCK.findall(DOCUMENT.read_text(encoding="utf-8")):
-            if kind == "sh":
+            if kind == "console":
+                # That has been done here.
+                wanted = content.removeprefix("$ apt-get install ").split()
+                self.assertLessEqual(set(wanted), set(SERVERS.read_text().split()))
+            elif kind == "sh":
                 printed = self.run_commands(content)
             elif kind in ("file", "toml"):
                 (self.folder / name).write_text(self.adapted(content))

@@ -7,8 +7,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mailroute.errors import FailureKind
-from mailroute.events import Accepted, Challenge, Login, Rejected
+from mailroute.events import Accepted, Challenge, Login, Rejected, Remind
 from mailroute.imap.client import ImapClient
+from mailroute.managesieve.client import OVERLOOKED_SECONDS, ManageSieveClient
 from mailroute.net.backend_peer import BackendPeer
 from mailroute.net.stream import Stream
 from mailroute.net.tls import BackendContexts, TLSSide
@@ -248,6 +249,70 @@ class TrustTests(PeerCase):
         server.reset()
         self.settle()
         self.assertIs(self.rejected().failure.kind, FailureKind.BACKEND_UNREACHABLE)
+        self.assert_quiet()
+
+
+class ReminderTests(PeerCase):
+    """A dialogue that asked to be called when nothing comes."""
+
+    def greeted(self, server: Script) -> BackendPeer:
+        """A peer whose backend has greeted and may have overlooked what it was told."""
+        dialogue = ManageSieveClient(password("a", b"b"), False, True)
+        peer = BackendPeer(dialogue, None, False, self.reactor, SECONDS)
+        self.reactor.join(peer, server)
+        self.asked = Deferred.fromCoroutine(peer.milestone())
+        server.say(b'"IMPLEMENTATION" "Pigeonhole"\r\n"SASL" "PLAIN"\r\nOK\r\n')
+        self.settle()
+        self.assertEqual(server.take(), b'AUTHENTICATE "PLAIN"\r\n')
+        return peer
+
+    def test_in_time(self) -> None:
+        """What the dialogue says then is sent; neither before nor twice."""
+        server = Script()
+        peer = self.greeted(server)
+        self.advance(OVERLOOKED_SECONDS - 0.01)
+        self.assertEqual(server.take(), b"")
+        self.advance(0.01)
+        self.assertEqual(server.take(), b'"AGEAYg=="\r\n')
+        self.advance(2 * OVERLOOKED_SECONDS)
+        self.assertEqual(server.take(), b"")
+        server.say(b'""\r\nOK\r\n')
+        self.settle()
+        self.assertEqual(self.successResultOf(self.asked), Accepted())
+        peer.abandon()
+        self.assert_quiet()
+
+    def test_asked_again(self) -> None:
+        """What was asked for first is forgotten for what is asked for next."""
+        server = Script()
+        peer = self.greeted(server)
+        peer.perform([Remind(SECONDS / 2)])
+        self.advance(OVERLOOKED_SECONDS)
+        self.assertEqual(server.take(), b"")
+        self.advance(SECONDS / 2)
+        self.assertEqual(server.take(), b'"AGEAYg=="\r\n')
+
+    def test_handed_over(self) -> None:
+        """Nothing of ours is planned any more for a connection that is somebody else's."""
+        server = Script()
+        peer = self.greeted(server)
+        server.say(b'""\r\nOK\r\n')
+        self.settle()
+        peer.hand_over(Script())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.advance(2 * OVERLOOKED_SECONDS)
+        self.assertEqual(server.take(), b'"AGEAYg=="\r\n')
+
+    def test_lost_or_left(self) -> None:
+        """Neither a connection that ended nor one that we leave is reminded."""
+        server = Script()
+        self.greeted(server)
+        server.reset()
+        self.assert_quiet()
+        server = Script()
+        self.greeted(server).abandon()
+        self.advance(OVERLOOKED_SECONDS)
+        self.assertEqual(server.take(), b"")
         self.assert_quiet()
 
 

@@ -456,6 +456,15 @@ class UnansweredTests(DialerCase):
         self.loop.turn()
         self.assertEqual(self.places, [])
 
+    def test_many_wait_for_a_name(self) -> None:
+        """It is asked for once: the resolver's threads are few, and those of all other names."""
+        self.at_once = {"192.0.2.1": errno.ENETUNREACH}
+        asking = [self.dial(NAME) for _ in range(20)]
+        self.assertEqual(self.resolver.asked, [NAME])
+        self.resolver.answer("192.0.2.1")
+        for asked in asking:
+            self.failureResultOf(asked, Failure)
+
     def test_slow_resolver(self) -> None:
         """What the name took is missing for the connection."""
         asked = self.dial(NAME)

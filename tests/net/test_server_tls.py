@@ -82,13 +82,13 @@ class ServerTests(LocalCase):
         ):
             self.assertEqual(self.shown(tls, trusting_client(name)), subject, name)
 
-    def selected(self, *offered: bytes) -> bytes:
-        """What ALPN selects at a listener for IMAP."""
+    def selected(self, *offered: bytes, protocol: str = "imap") -> bytes:
+        """What ALPN selects at a listener for this protocol."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_alpn_protos(list(offered))
         client = SSL.Connection(context, None)
         client.set_connect_state()
-        shake_hands(client, ServerTLS(self.settings("x")).side("imap").connection(None))
+        shake_hands(client, ServerTLS(self.settings("x")).side(protocol).connection(None))
         self.assertTrue(client.get_finished())
         return client.get_alpn_proto_negotiated()
 
@@ -98,6 +98,9 @@ class ServerTests(LocalCase):
         self.assertEqual(self.selected(b"h2", b"pop3"), b"")
         client = trusting_client()
         self.assertEqual(self.shown(ServerTLS(self.settings("x")), client), "x")
+        registered = (b"imap", b"pop3", b"managesieve")
+        for name in registered:
+            self.assertEqual(self.selected(*registered, protocol=name.decode()), name)
 
     def recognized(self, issued: Issued | None, ca_file: str | None) -> object:
         """The names by which our side knows a client that shows this; None: it was refused."""

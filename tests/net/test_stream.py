@@ -284,6 +284,17 @@ class TLSStreamTests(SynchronousTestCase):
         self.loop.until(lambda: "lost" in self.client.story)
         self.assertEqual(self.client.heard, b"* BYE\r\n")
 
+    def test_close_notify_is_answered(self) -> None:
+        """With one of ours (RFC 5246 section 7.2.1): else the end looks like an attack."""
+        self.secure()
+        self.client.transport.pauseProducing()
+        handle = self.client.transport.getHandle()
+        handle.shutdown()
+        self.loop.until(lambda: "lost" in self.server.story)
+        assert self.server.reason is not None
+        self.assertTrue(self.server.reason.check(ConnectionDone))
+        self.assertRaises(SSL.ZeroReturnError, handle.recv, 1)
+
     def test_an_end_without_close_notify(self) -> None:
         """Common among mail programs, and an end like any other."""
         self.secure()

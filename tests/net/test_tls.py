@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import ssl
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure as Caught
@@ -188,6 +191,22 @@ class ChainTests(BackendCase):
         issued = self.certificates.issue("right", HOST)
         trust = Trust(ca_file=self.certificates.ca_file, pinned_sha256=bytes(32))
         self.untrusted(issued, trust, "certificate is not the pinned one")
+
+    def old_fashioned(self) -> Issued:
+        """Of a version that cryptography does not read (RFC 5280 section 4.1.2.1 asks for 3)."""
+        issued = self.certificates.issue("old-fashioned", HOST)
+        octets = x509.load_pem_x509_certificate(issued.cert.read_bytes()).public_bytes(Encoding.DER)
+        version_2 = octets.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+        issued.cert.write_text(ssl.DER_cert_to_PEM_cert(version_2))
+        return Issued(issued.cert, issued.key, hashlib.sha256(version_2).digest())
+
+    def test_unreadable(self) -> None:
+        """A certificate is what it is pinned to, or may be any at all, whoever can read it."""
+        issued = self.old_fashioned()
+        trust = Trust(ca_file=self.certificates.ca_file)
+        self.untrusted(issued, trust, "TLS handshake failed")
+        self.trusted(issued, Trust(pinned_sha256=issued.sha256))
+        self.trusted(issued, Trust(allow_invalid=True))
 
     def test_allowed_invalid(self) -> None:
         """Everything is believed where the configuration says so."""

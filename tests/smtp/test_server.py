@@ -344,6 +344,19 @@ class TranscriptTests(SynchronousTestCase):
             + "C: quit\nS: 221 2.0.0 Bye\n= Close logout\nC: NOOP\n"
         )
 
+    def test_auth_parameter_of_mail(self) -> None:
+        """RFC 4954 section 5: AUTH= of MAIL is for the backend, and behind a login alone."""
+        mail = b"MAIL FROM:<alice@example.org> AUTH=<boss@example.org>\r\n"
+        for verdict, passed in (
+            (Accepted((b"235 2.7.0 ok",)), True),
+            (Rejected(Failure(FailureKind.CREDENTIALS_REJECTED, "")), False),
+        ):
+            dialogue = started()
+            dialogue.receive_data(b"AUTH PLAIN " + IR + b"\r\n" + mail)
+            said = written(dialogue.answer(verdict))
+            self.assertEqual(dialogue.trailing_data, mail if passed else b"")
+            self.assertEqual(b"\r\n530 5.7.0 " in said, not passed, said)
+
     def test_client_text_is_not_reflected(self) -> None:
         """Nothing that a client says comes back to it, on any way."""
         mark = b"<script>250-PIPELINING"

@@ -5,9 +5,10 @@ A transcript is a text of lines:
 ``S: ...``  a line that the server says      ``C: ...``  a line that the client says
 ``S~ ...``  ``C~ ...``  the same without CRLF; ``\\xNN`` escapes are understood everywhere
 ``= Login alice PLAIN``  an event that must come now; ``= Close logout``, ``= StartTLS``,
-``= Response x``, ``= Challenge x``, ``= Accepted x``, ``= Rejected kind``
+``= Remind``, ``= Response x``, ``= Challenge x``, ``= Accepted x``, ``= Rejected kind``
 ``> tls``  the handshake is over; ``> accept WORDS``; ``> reject KIND WORDS``;
-``> challenge X``; ``> respond X`` (``> respond *`` cancels); ``> timeout``; ``> end``; ``> stop``
+``> challenge X``; ``> respond X`` (``> respond *`` cancels); ``> remind``; ``> timeout``;
+``> end``; ``> stop``
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mailroute.events import (
     Event,
     Login,
     Rejected,
+    Remind,
     Response,
     StartTLS,
     TLSInfo,
@@ -46,8 +48,8 @@ def describe(event: Event) -> str:
         return f"Login {event.identity.account} {event.mechanism}"
     if isinstance(event, Close):
         return f"Close {event.why}"
-    if isinstance(event, StartTLS):
-        return "StartTLS"
+    if isinstance(event, (StartTLS, Remind)):
+        return type(event).__name__
     if isinstance(event, Response):
         return _line("Response", b"*" if event.data is None else event.data)
     if isinstance(event, Challenge):
@@ -73,6 +75,8 @@ def command(dialogue: AnyDialogue, text: str) -> list[Event]:
     verb, _, rest = text.partition(" ")
     if verb == "tls":
         return dialogue.tls_established(TLS)
+    if verb == "remind":
+        return dialogue.reminded()
     if verb == "timeout":
         return dialogue.timed_out()
     if isinstance(dialogue, ClientDialogue):

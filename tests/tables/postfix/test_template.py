@@ -80,6 +80,7 @@ class TemplateTests(SynchronousTestCase):
 
     def test_digits(self) -> None:
         """Digits count from the right; the highest one asks for so many labels."""
+        self.assertEqual(of_address("1", "user@[10.0.0.1]"), "1]")
         key = "user@mail.example.com"
         self.assertEqual([of_address(digit, key) for digit in "123"], ["com", "example", "mail"])
         for digit, asked in (("3", True), ("4", False)):
