@@ -92,14 +92,6 @@ def share_of(configuration: model.Configuration, workers: int | None = None) -> 
     return replace(configuration, mapping=replace(mapping, sql=sql))
 
 
-def check_source(source: Source) -> list[str]:
-    """Try the mapping's table, blocking; returns warnings, raises ConfigurationError."""
-    if isinstance(source, TableSource):
-        return list(source.check())
-    warning = source.check() if isinstance(source, SqlTable) else None
-    return [warning] if warning else []
-
-
 def make_cache(configuration: model.Configuration, source: Table, reactor: Any) -> CachedTable:
     """The cache before the mapping."""
     mapping = configuration.mapping

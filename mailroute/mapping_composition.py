@@ -20,7 +20,7 @@ from mailroute.tables.sql_query import LIST_SECONDS
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import parse_url
 from mailroute.tables.stores import make_store
-from mailroute.tables.string_table import StringTable, TableSource
+from mailroute.tables.string_table import TableSource
 
 CONNECTIONS = 2
 """Whoever changes the mapping does it one by one."""
@@ -51,30 +51,10 @@ def make_mapping_store(
     source = make_source(configuration, reactor)
     if mapping.sql is not None:
         rows = _sql_entries(mapping, mapping.sql, reactor)
-        return MappingStore(source, rows, rules, [_Looking(source), rows])
+        return MappingStore(source, rows, rules, [source, rows])
     if mapping.file is None or not isinstance(source, FileTable):
         raise ConfigurationError(["mapping.source: nothing is configured"])
     return MappingStore(source, FileMappingEntries(mapping.file.path, source.reload), rules)
-
-
-class _Looking(StringTable):
-    """The life of a mapping's source, as that of any table."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-
-    def check(self) -> list[str]:
-        """Try the query."""
-        warning = self._source.check()
-        return [] if warning is None else [warning]
-
-    async def start(self) -> None:
-        """Begin to serve."""
-        await self._source.start()
-
-    async def close(self) -> None:
-        """End connections and threads."""
-        await self._source.close()
 
 
 def _sql_entries(

@@ -86,7 +86,7 @@ class MailrouteService(Service):
         complaints = check_trust(self._configuration, self._connector.contexts)
         complaints += check_tables(self._configuration, self._reactor)
         try:
-            warnings += composition.check_source(self._source)
+            warnings += self._source.check()
         except ConfigurationError as error:
             complaints += error.complaints
         if complaints:
@@ -206,14 +206,13 @@ class MailrouteService(Service):
         What is broken keeps its old content and is named in the log.  Returns what was done.
         """
         done = ["cache dropped"]
-        if not isinstance(self._source, SqlTable):
-            try:
-                await self._source.reload()
-                # Tables that may have several files say themselves what became of them.
-                done += ["mapping file read"] * isinstance(self._source, FileTable)
-            except ConfigurationError as error:
-                done.append("the old mapping stays")
-                self._complain(error.complaints)
+        try:
+            await self._source.reload()
+            # Tables that may have several files say themselves what became of them.
+            done += ["mapping file read"] * isinstance(self._source, FileTable)
+        except ConfigurationError as error:
+            done.append("the old mapping stays")
+            self._complain(error.complaints)
         if self._tls is not None:
             try:
                 self._tls.reload()

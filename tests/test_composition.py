@@ -98,12 +98,12 @@ class TableTests(CompositionCase):
         mapping = '[mapping]\nsource = "table"\n[mapping.table]\nname = "lines"\n'
         configuration = self.configured(mapping=mapping, capabilities=text)
         source = composition.make_source(configuration, MemoryReactorClock())
-        (warning,) = composition.check_source(source)
+        (warning,) = source.check()
         self.assertIn("cannot be read", warning)
         self.write("lines", ": east\n")
-        self.assertRaises(ConfigurationError, composition.check_source, source)
+        self.assertRaises(ConfigurationError, source.check)
         self.write("lines", "alice: east\n")
-        self.assertEqual(composition.check_source(source), [])
+        self.assertEqual(source.check(), [])
 
     def test_share(self) -> None:
         """A worker's part of the pool; everybody has one connection at least."""

@@ -135,7 +135,7 @@ async def _check_mapping(
     configuration: Configuration, reactor: Any, tables: NamedTables, findings: Findings
 ) -> None:
     source = findings.attempt(lambda: composition.make_source(configuration, reactor, tables))
-    if source is None or not findings.tried(lambda: composition.check_source(source)):
+    if source is None or not findings.tried(source.check):
         return
     sql = configuration.mapping.sql
     if sql is not None and (sql.upsert_query or sql.delete_query or sql.list_query):

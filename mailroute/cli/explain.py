@@ -83,7 +83,7 @@ async def explain(explained: Explained, identifier: str, origin: Origin, output:
     from mailroute.cli.asking import opened
 
     story, status, end = explained.story, statuses.OK, {"result": "found"}
-    async with opened(explained.source, output):
+    async with opened(explained.source, output.note):
         since = story.seconds()
         try:
             route = await explained.router.route(Identity(identifier), origin)

@@ -91,7 +91,7 @@ class Trial:
 
         source = composition.make_source(self.configuration, reactor)
         async with (
-            opened(source, output),
+            opened(source, output.note),
             backends(self.configuration, reactor, recorder) as connector,
         ):
             cache = composition.make_cache(self.configuration, source, reactor)

@@ -46,7 +46,7 @@ def command(
         from mailroute.cli.asking import opened
 
         source = composition.make_source(configuration, reactor)
-        async with opened(source, invocation.output):
+        async with opened(source, invocation.output.note):
             cache = composition.make_cache(configuration, source, reactor)
             router = composition.make_router(configuration, cache, reactor)
             asking = Lookups(router, origin, invocation.output, several)

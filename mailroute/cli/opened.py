@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mailroute.cli.asking import Tell, opened
 from mailroute.cli.story import masked
 from mailroute.config.model import Configuration
 from mailroute.errors import ConfigurationError
@@ -18,22 +19,14 @@ MAPPING = "mapping"
 """The name of the mapping among the tables."""
 
 
-Tell = Callable[[str], None]
-"""Is told what is doubtful and no error."""
-
-
 @asynccontextmanager
 async def opened_mapping(
     configuration: Configuration, reactor: Any, tell: Tell
 ) -> AsyncIterator[MappingStore]:
     """The mapping.  Raises ConfigurationError for one that cannot be served."""
     store = make_mapping_store(configuration, reactor)
-    _tell(store.check(), tell)
-    await store.start()
-    try:
+    async with opened(store, tell):
         yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager
@@ -52,17 +45,8 @@ async def opened_table(
         known = ", ".join([MAPPING, *configuration.tables])
         raise ConfigurationError([f"there is no [table.{name}]; what there is: {known}"])
     tables = make_tables(configuration, reactor, [name])
-    _tell(tables.check(), tell)
-    await tables.start()
-    try:
+    async with opened(tables, tell):
         yield tables[name]
-    finally:
-        await tables.close()
-
-
-def _tell(warnings: Sequence[str], tell: Tell) -> None:
-    for warning in warnings:
-        tell(f"warning: {warning}")
 
 
 class MappingTable(StringTable):

@@ -19,6 +19,8 @@
 Below the file tables:
 
 ``colon_lines``   what stands in a file of ``key: value`` lines
+``text_lines``    reads a file's lines in a thread (``aside``) while the reactor goes on
+``texts_by_key``  a million keys and texts, in little memory
 ``rewriting``     changes a file whole or not at all
 
 Below the SQL tables:
@@ -34,6 +36,8 @@ Below the SQL tables:
                   ``postgres_store``; ``stores`` makes the one that a target asks for
 ``redis_pool`` ``redis_protocol`` ``redis_url``
                   connections to Redis
+``kept_connections``
+                  connections that wait for the next question, and may have died
 ``slots``         how many lookups use a database at once
 ``deadline``      waiting that ends in time
 ``blocking``      blocking drivers behind threads (SQLite, MySQL); ``crew``: the threads

@@ -149,6 +149,10 @@ class Threads(adbapi.ConnectionPool):
         except Exception:
             return
 
+    def forget_unstarted(self) -> None:
+        """At the end all threads are joined, which those that never began do not bear."""
+        self.threadpool.threads[:] = [each for each in self.threadpool.threads if each.ident]
+
     def leave(self) -> None:
         """End without waiting for a thread that hangs in a driver."""
         if self.shutdownID is not None:
@@ -273,7 +277,15 @@ class Crew:
         return None
 
     def _begin(self, hand: _Hand) -> None:
-        serving = self._threads.runWithConnection(self._serve, hand)
+        try:
+            serving = self._threads.runWithConnection(self._serve, hand)
+        except RuntimeError:
+            # The system has none left: the next job that comes is another attempt.
+            _log.failure("no thread can be started")
+            self._threads.forget_unstarted()
+            with self._lock:
+                self._hands.remove(hand)
+            return
         serving.addErrback(lambda caught: _log.failure("a thread ended", failure=caught))
 
     def _serve(self, connection: Connection, hand: _Hand) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from twisted.internet.defer import DeferredLock
 
@@ -53,6 +53,10 @@ class FileTable:
         """Return the row of the identifier, None without one.  Never fails."""
         destination = self._places.get(key.user)
         return None if destination is None else Row(destination)
+
+    def check(self) -> Sequence[str]:
+        """Nothing more to try: the file has been read."""
+        return ()
 
     async def start(self) -> None:
         """Nothing to start: every table has the same life."""

@@ -17,13 +17,10 @@ from txpostgres import txpostgres
 
 from mailroute.errors import LookupFailed
 from mailroute.tables.deadline import Reactor, in_time
+from mailroute.tables.kept_connections import ConnectionGone, KeptConnections
 from mailroute.tables.resolving import Resolver, is_socket_folder
-from mailroute.tables.slots import Slots
 from mailroute.tables.sql_table import FirstRow, one_line
 from mailroute.tables.sql_url import PostgresHost
-
-CLOSE_SECONDS = 2.0
-"""How long ``close`` waits for queries that are under way."""
 
 T = TypeVar("T")
 
@@ -45,20 +42,18 @@ class Connection(txpostgres.Connection):  # type: ignore[misc]
         if self._connection is not None:
             super().close()
 
+    abort = close
+
     @property
-    def is_closed(self) -> bool:
-        """Whether nothing can be asked any more."""
-        return self._connection is None or bool(self._connection.closed)
+    def is_usable(self) -> bool:
+        """Whether it can be asked."""
+        return self._connection is not None and not self._connection.closed
 
     def first_row(self, sql: str, parameters: tuple[str, ...]) -> Deferred[FirstRow | None]:
         """Ask; the Deferred must not be cancelled."""
         cursor = self.cursor()
         asked = cursor.execute(sql, parameters or None)
         return asked.addCallback(lambda _: _first_row(cursor))  # type: ignore[no-any-return]
-
-
-class ConnectionGone(Exception):
-    """The connection turned out to be dead: a new one may work."""
 
 
 class PostgresPool:
@@ -76,16 +71,14 @@ class PostgresPool:
         self._parameters = dict(parameters)
         self._reactor = reactor
         self._resolver = Resolver(reactor)
-        self._slots = Slots(size, reactor)
-        self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
+        self._kept: KeptConnections[Connection] = KeptConnections(size, reactor, self._connected)
         self._preferred: PostgresHost | None = None
         self._closed = False
 
     @property
     def connections(self) -> int:
         """How many connections are open or being opened."""
-        return sum(not connection.is_closed for connection in self._open)
+        return len(self._kept)
 
     async def first_row(
         self, sql: str, parameters: tuple[str, ...], until: float
@@ -99,46 +92,15 @@ class PostgresPool:
         It is asked a second time, of another connection, where the first one was dead.  Raises
         LookupFailed, at ``until`` at the latest, and what psycopg2 says of the query.
         """
-        await self._slots.acquire(until)
         try:
-            connection = self._unused()
-            if connection is not None:
-                try:
-                    return await self._ask(connection, question, until)
-                except ConnectionGone:
-                    # The server was restarted since: the question is asked once more.
-                    self._forget_idle()
-            connection = await self._connected(until)
-            try:
-                return await self._ask(connection, question, until)
-            except ConnectionGone as error:
-                raise LookupFailed(f"the connection was lost: {error}") from None
-        finally:
-            self._slots.release()
+            return await self._kept.ask(lambda kept: self._ask(kept, question, until), until)
+        except ConnectionGone as error:
+            raise LookupFailed(f"the connection was lost: {error}") from None
 
     async def close(self) -> None:
-        """Refuse new questions, close every connection; those in use after CLOSE_SECONDS."""
+        """Refuse new questions, close every connection, in bounded time."""
         self._closed = True
-        self._forget_idle()
-        await self._slots.close(self._reactor.seconds() + CLOSE_SECONDS)
-        for connection in tuple(self._open):
-            self._discard(connection)
-
-    def _unused(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed:
-                return connection
-            self._discard(connection)
-        return None
-
-    def _forget_idle(self) -> None:
-        while self._idle:
-            self._discard(self._idle.pop())
-
-    def _discard(self, connection: Connection) -> None:
-        self._open.discard(connection)
-        connection.close()
+        await self._kept.close()
 
     async def _ask(
         self,
@@ -150,21 +112,21 @@ class PostgresPool:
             answer = await self._guarded(connection, question(connection), until)
         except TimeoutError:
             # The others lead to the same server: better to connect anew.
-            self._forget_idle()
+            self._kept.forget_idle()
             raise LookupFailed("the database did not answer in time") from None
         except _ServerCancelled:
-            self._idle.append(connection)
+            self._kept.keep(connection)
             raise LookupFailed("the database ended the query (statement_timeout?)") from None
         except (psycopg2.Error, ConnectionDone, ValueError, LookupFailed) as error:
             if is_dead(connection, error):
-                self._discard(connection)
+                self._kept.discard(connection)
                 raise ConnectionGone(one_line(error)) from None
-            self._idle.append(connection)
+            self._kept.keep(connection)
             raise
         except BaseException:
-            self._discard(connection)
+            self._kept.discard(connection)
             raise
-        self._idle.append(connection)
+        self._kept.keep(connection)
         return answer
 
     async def _connected(self, until: float) -> Connection:
@@ -207,7 +169,7 @@ class PostgresPool:
         if self._closed:
             raise LookupFailed("the table is closed")
         connection = Connection(self._reactor)
-        self._open.add(connection)
+        self._kept.add(connection)
         where = {"host": host.name, "hostaddr": host.address, "port": host.port}
         named = {name: value for name, value in where.items() if value}
         place = " ".join(named.values()) or "the default socket"
@@ -220,10 +182,10 @@ class PostgresPool:
         except TimeoutError:
             raise LookupFailed(f"{place}: no connection in time") from None
         except (psycopg2.Error, ConnectionDone, OSError) as error:
-            self._discard(connection)
+            self._kept.discard(connection)
             raise LookupFailed(f"{place}: {one_line(error)}") from None
         except BaseException:
-            self._discard(connection)
+            self._kept.discard(connection)
             raise
         return connection
 
@@ -237,7 +199,7 @@ class PostgresPool:
         def give_up(_: Deferred[T]) -> None:
             nonlocal given_up
             given_up = True
-            self._discard(connection)
+            self._kept.discard(connection)
 
         answer: Deferred[T] = Deferred(give_up)
 
@@ -266,7 +228,7 @@ def is_dead(connection: Connection, error: BaseException) -> bool:
     An OperationalError alone says nothing: it is also a lock or too many connections.
     """
     code = getattr(error, "pgcode", None) or ""
-    return connection.is_closed or code.startswith("08") or code in ("57P01", "57P02", "57P03")
+    return not connection.is_usable or code.startswith("08") or code in ("57P01", "57P02", "57P03")
 
 
 def _first_row(cursor: Any) -> FirstRow | None:

@@ -11,21 +11,14 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.deadline import Reactor, in_time
+from mailroute.tables.kept_connections import ConnectionGone, KeptConnections
 from mailroute.tables.redis_url import RedisTarget
-from mailroute.tables.slots import Slots
 from mailroute.tables.sql_table import one_line
 
 if TYPE_CHECKING:
     from mailroute.tables.redis_protocol import RedisConnection
 
-CLOSE_SECONDS = 2.0
-"""How long ``close`` waits for questions that are under way."""
-
 T = TypeVar("T")
-
-
-class _Gone(Exception):
-    """The connection turned out to be dead: a new one may work."""
 
 
 class RedisPool:
@@ -35,59 +28,28 @@ class RedisPool:
         self._target = target
         self._reactor = reactor
         self._endpoint: Any = None
-        self._slots = Slots(size, reactor)
-        self._idle: list[RedisConnection] = []
-        self._open: set[RedisConnection] = set()
+        self._kept: KeptConnections[RedisConnection] = KeptConnections(
+            size, reactor, self._connected
+        )
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
-        return sum(connection.is_usable for connection in self._open)
+        return len(self._kept)
 
     async def ask(self, question: Callable[[RedisConnection], Deferred[T]], until: float) -> T:
         """Put a question; once more, on a new connection, where the first one was dead.
 
         Raises LookupFailed, at ``until`` at the latest.
         """
-        await self._slots.acquire(until)
         try:
-            connection = self._unused()
-            if connection is not None:
-                try:
-                    return await self._ask(connection, question, until)
-                except _Gone:
-                    # The server was restarted since.
-                    self._forget_idle()
-            connection = await self._connected(until)
-            try:
-                return await self._ask(connection, question, until)
-            except _Gone as error:
-                raise self._failed(str(error)) from None
-        finally:
-            self._slots.release()
+            return await self._kept.ask(lambda kept: self._ask(kept, question, until), until)
+        except ConnectionGone as error:
+            raise self._failed(str(error)) from None
 
     async def close(self) -> None:
-        """Refuse new questions, close every connection; those in use after CLOSE_SECONDS."""
-        self._forget_idle()
-        await self._slots.close(self._reactor.seconds() + CLOSE_SECONDS)
-        for connection in tuple(self._open):
-            self._discard(connection)
-
-    def _unused(self) -> RedisConnection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_usable:
-                return connection
-            self._discard(connection)
-        return None
-
-    def _forget_idle(self) -> None:
-        while self._idle:
-            self._discard(self._idle.pop())
-
-    def _discard(self, connection: RedisConnection) -> None:
-        self._open.discard(connection)
-        connection.abort()
+        """Refuse new questions, close every connection, in bounded time."""
+        await self._kept.close()
 
     async def _ask(
         self,
@@ -95,23 +57,23 @@ class RedisPool:
         question: Callable[[RedisConnection], Deferred[T]],
         until: float,
     ) -> T:
-        from mailroute.tables.redis_protocol import ConnectionGone, Refused
+        from mailroute.tables.redis_protocol import Lost, Refused
 
         try:
             answer = await in_time(question(connection), until, self._reactor)
         except TimeoutError:
-            self._discard(connection)
+            self._kept.discard(connection)
             raise self._failed("no answer in time") from None
-        except ConnectionGone:
-            self._discard(connection)
-            raise _Gone(connection.lost_because) from None
+        except Lost:
+            self._kept.discard(connection)
+            raise ConnectionGone(connection.lost_because) from None
         except Refused as error:
-            self._idle.append(connection)
+            self._kept.keep(connection)
             raise self._failed(one_line(error)) from None
         except BaseException:
-            self._discard(connection)
+            self._kept.discard(connection)
             raise
-        self._idle.append(connection)
+        self._kept.keep(connection)
         return answer
 
     async def _connected(self, until: float) -> RedisConnection:
@@ -128,11 +90,11 @@ class RedisPool:
         except Exception as error:
             # Whatever a resolver, a socket or TLS may raise.
             raise self._failed(one_line(error)) from None
-        self._open.add(connection)
+        self._kept.add(connection)
         try:
             await in_time(connection.opened, until, self._reactor)
         except BaseException as error:
-            self._discard(connection)
+            self._kept.discard(connection)
             if isinstance(error, TimeoutError):
                 raise self._failed("the server did not let us in in time") from None
             if isinstance(error, LookupFailed):

@@ -19,7 +19,7 @@ from mailroute.tables.sql_table import one_line
 VALUE_LIMIT_OCTETS = 65536
 """A longer value ends the connection."""
 
-ConnectionGone = txredisapi.ConnectionError
+Lost = txredisapi.ConnectionError
 Refused = txredisapi.RedisError
 
 

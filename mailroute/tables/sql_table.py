@@ -83,16 +83,19 @@ class SqlTable:
         first = await self._ask(parameters, until)
         return None if first is None else self._rows.read(first.names, first.values)
 
-    def check(self) -> str | None:
+    def check(self) -> Sequence[str]:
         """Try the query, blocking, before the reactor runs.
 
-        Returns None if it is fine, else a warning: the database is out of reach, or the query
-        asks for nothing.  Raises ConfigurationError where the database refuses the query.
+        Returns warnings: the database is out of reach, or the query asks for nothing.  Raises
+        ConfigurationError where the database refuses the query.
         """
         warning = self._check()
         if warning is None and not self.statement.names:
-            return NO_PLACEHOLDER
-        return warning
+            warning = NO_PLACEHOLDER
+        return [] if warning is None else [warning]
+
+    async def reload(self) -> None:
+        """A database has no files to be read anew."""
 
     async def start(self) -> None:
         """Begin to serve; a database that is away now may come later."""

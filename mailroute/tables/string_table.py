@@ -106,14 +106,18 @@ class Life(Protocol):
     def check(self) -> Sequence[str]:
         """Try it, blocking."""
 
-    async def reload(self) -> None:
-        """Read files anew."""
-
     async def start(self) -> None:
         """Begin to serve."""
 
     async def close(self) -> None:
         """End."""
+
+
+class ServingLife(Life, Protocol):
+    """The life of what serves for long: files change meanwhile."""
+
+    async def reload(self) -> None:
+        """Read files anew."""
 
 
 class TableSource:
@@ -125,7 +129,7 @@ class TableSource:
 
     varies_on: frozenset[str] = frozenset()
 
-    def __init__(self, table: StringTable, life: Life | None = None) -> None:
+    def __init__(self, table: StringTable, life: ServingLife | None = None) -> None:
         """``life`` is what is started and closed with the source, if anything is."""
         self._table = table
         self._life = life

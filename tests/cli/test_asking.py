@@ -43,7 +43,7 @@ class OpenedTests(ConfigurationCase):
         """Open and leave."""
 
         async def work() -> None:
-            async with opened(source, Output(as_json=False)):
+            async with opened(source, Output(as_json=False).note):
                 if raising is not None:
                     raise raising
 

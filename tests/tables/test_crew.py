@@ -217,6 +217,26 @@ class CrewTests(SynchronousTestCase):
             self.assertEqual(self.handed(), [job])
             self.assertEqual((self.crew.threads, self.crew.busy), (1, 0))
 
+    def test_no_thread_to_be_had(self) -> None:
+        """Its place is free for the next attempt, which finds the job that waits; all can end."""
+        self.hire(1)
+        self.patch(crew, "HAND_OVER_SECONDS", LONG)
+        start, refused = crew._DaemonThread.start, []
+
+        def refuse_once(thread: crew._DaemonThread) -> None:
+            if not refused:
+                refused.append(thread)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        self.patch(crew._DaemonThread, "start", refuse_once)
+        first, second = a_job(), a_job()
+        self.put(first)
+        self.assertEqual((self.crew.threads, len(self.flushLoggedErrors(RuntimeError))), (0, 1))
+        self.put(second)
+        self.assertEqual(self.handed(), [first, second])
+        self.leave()
+
     def test_woken_once(self) -> None:
         """A turn of the reactor ends before a thread wakes; with patience one does its jobs."""
         self.hire(2, patience=LONG)

@@ -32,7 +32,7 @@ class ParametersTests(SynchronousTestCase):
             raise psycopg2.OperationalError("nobody there")
 
         self.patch(psycopg2, "connect", connect)
-        self.assertIn("nobody there", self.table(url).check() or "")
+        self.assertIn("nobody there", self.table(url).check()[0])
         return seen
 
     def test_session(self) -> None:

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
 from mailroute.tables import postgres_pool
+from mailroute.tables.kept_connections import CLOSE_SECONDS
 from mailroute.tables.postgres_pool import PostgresPool, is_dead
 from mailroute.tables.sql_table import FirstRow
 from mailroute.tables.sql_url import PostgresHost
@@ -42,7 +43,7 @@ class _Connection:
     strings = "on"
 
     def __init__(self, reactor: object) -> None:
-        self.is_closed = False
+        self.is_usable = True
         self.arguments: dict[str, Any] = {}
         self.questions = 0
         self.answer: Deferred[Any] | None = None
@@ -77,9 +78,11 @@ class _Connection:
 
     def close(self) -> None:
         """Close as txpostgres does: the promise fails at once."""
-        self.is_closed = True
+        self.is_usable = False
         if self.answer is not None:
             self.respond(ConnectionDone())
+
+    abort = close
 
 
 class PostgresPoolTests(SynchronousTestCase):
@@ -143,7 +146,7 @@ class PostgresPoolTests(SynchronousTestCase):
         asked = self.ask()
         self.clock.advance(10)
         self.failureResultOf(asked, LookupFailed)
-        self.assertTrue(connection.is_closed)
+        self.assertFalse(connection.is_usable)
 
     def test_cancelled_caller(self) -> None:
         """So does one whose caller left; its slot is free."""
@@ -151,7 +154,7 @@ class PostgresPoolTests(SynchronousTestCase):
         asked = self.ask()
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
-        self.assertTrue(connection.is_closed)
+        self.assertFalse(connection.is_usable)
         for _ in range(2):
             self.connected()
 
@@ -160,19 +163,19 @@ class PostgresPoolTests(SynchronousTestCase):
         asked = self.ask()
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
-        self.assertTrue(self.made[0].is_closed)
+        self.assertFalse(self.made[0].is_usable)
 
     def test_dead_connection(self) -> None:
         """A connection that died while idle is replaced, and the question asked once more."""
         for error in (_Error("57P01"), _Error("08006"), ConnectionDone()):
             connection = self.connected()
             asked = self.ask()
-            connection.is_closed = isinstance(error, ConnectionDone)
+            connection.is_usable = not isinstance(error, ConnectionDone)
             connection.respond(error)
             self.made[-1].respond(None)
             self.made[-1].respond(ROW)
             self.assertEqual(self.successResultOf(asked), ROW)
-            self.assertTrue(connection.is_closed)
+            self.assertFalse(connection.is_usable)
 
     def test_fresh_connection_dies(self) -> None:
         """A new connection that dies is a failure: no second new one."""
@@ -189,7 +192,7 @@ class PostgresPoolTests(SynchronousTestCase):
             asked = self.ask()
             connection.respond(error)
             self.failureResultOf(asked, type(error))
-            self.assertFalse(connection.is_closed)
+            self.assertTrue(connection.is_usable)
 
     def test_server_ends_the_query(self) -> None:
         """txpostgres words it as a cancellation: it is a failure, and the connection is good."""
@@ -197,7 +200,7 @@ class PostgresPoolTests(SynchronousTestCase):
         asked = self.ask()
         connection.respond(CancelledError())
         self.failureResultOf(asked, LookupFailed)
-        self.assertFalse(connection.is_closed)
+        self.assertTrue(connection.is_usable)
 
     def test_next_host(self) -> None:
         """Each host has its share of the time; the one that answered is the first next time."""
@@ -207,7 +210,7 @@ class PostgresPoolTests(SynchronousTestCase):
             {"dbname": "d", "host": "192.0.2.1", "hostaddr": "192.0.2.1"},
         )
         self.clock.advance(5)
-        self.assertTrue(self.made[0].is_closed)
+        self.assertFalse(self.made[0].is_usable)
         self.assertEqual(self.made[1].arguments, {"dbname": "d", "host": "/run/west", "port": "7"})
         self.made[1].respond(None)
         second = self.ask()
@@ -245,8 +248,8 @@ class PostgresPoolTests(SynchronousTestCase):
         idle.respond(ROW)
         self.successResultOf(busy)
         closing = Deferred.fromCoroutine(self.pool.close())
-        self.assertTrue(idle.is_closed)
-        self.assertFalse(self.made[1].is_closed)
+        self.assertFalse(idle.is_usable)
+        self.assertTrue(self.made[1].is_usable)
         self.made[1].respond(ROW)
         self.assertEqual(self.successResultOf(other), ROW)
         self.successResultOf(closing)
@@ -258,7 +261,7 @@ class PostgresPoolTests(SynchronousTestCase):
         self.connected()
         asked = self.ask(100)
         closing = Deferred.fromCoroutine(self.pool.close())
-        self.clock.advance(postgres_pool.CLOSE_SECONDS)
+        self.clock.advance(CLOSE_SECONDS)
         self.successResultOf(closing)
         self.failureResultOf(asked, LookupFailed)
         self.assertEqual(len(self.made), 1)
@@ -276,5 +279,5 @@ class DeadTests(SynchronousTestCase):
         for harmless in ("55P03", "40P01", "53300", "57014", None):
             error = _Error(harmless)
             self.assertFalse(is_dead(connection, error), harmless)  # type: ignore[arg-type]
-        connection.is_closed = True
+        connection.is_usable = False
         self.assertTrue(is_dead(connection, _Error(None)))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailroute.errors import LookupFailed
 from mailroute.tables.redis_protocol import (
     VALUE_LIMIT_OCTETS,
-    ConnectionGone,
+    Lost,
     RedisConnection,
     RedisConnections,
     Refused,
@@ -55,7 +55,7 @@ class ProtocolTests(SynchronousTestCase):
         asked = connection.get(b"k")
         connection.dataReceived(b"-WRONGTYPE Operation\r\n")
         failure = self.failureResultOf(asked, Refused)
-        self.assertFalse(failure.check(ConnectionGone))
+        self.assertFalse(failure.check(Lost))
         self.assertTrue(connection.is_usable)
 
     def test_lost(self) -> None:
@@ -63,7 +63,7 @@ class ProtocolTests(SynchronousTestCase):
         connection = self.connect()
         asked = connection.get(b"k")
         self.lose(connection)
-        self.failureResultOf(asked, ConnectionGone)
+        self.failureResultOf(asked, Lost)
         self.assertFalse(connection.is_usable)
 
     def test_login(self) -> None:
@@ -100,7 +100,7 @@ class ProtocolTests(SynchronousTestCase):
             connection.dataReceived(b"$%s\r\n" % str(length).encode())
             self.assertTrue(self.transport.disconnected)
             self.lose(connection)
-            self.failureResultOf(asked, ConnectionGone)
+            self.failureResultOf(asked, Lost)
         connection = self.connect()
         asked = connection.get(b"k")
         connection.dataReceived(b"$%d\r\n" % VALUE_LIMIT_OCTETS)

@@ -127,8 +127,8 @@ class SqlTableTests(SynchronousTestCase):
 
     def test_check(self) -> None:
         """A query without a placeholder is a warning: perhaps it stands in quotes."""
-        self.assertIsNone(self.make().check())
-        self.assertEqual(self.make("SELECT d WHERE i = '$1'").check(), NO_PLACEHOLDER)
+        self.assertEqual(self.make().check(), [])
+        self.assertEqual(self.make("SELECT d WHERE i = '$1'").check(), [NO_PLACEHOLDER])
 
     def test_configuration(self) -> None:
         """Query and templates are read at once."""
