@@ -163,6 +163,17 @@ class ExampleTests(ReadingCase):
                 names = settings["destination"]
                 self.assertTrue(row[0] in names or any("*" in name for name in names), row)
 
+    def test_migration(self) -> None:
+        """Who is being moved has the name of no destination, and that is a temporary failure."""
+        path = EXAMPLES / "examples" / "migration.toml"
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        with closing(sqlite3.connect(":memory:")) as database:
+            database.executescript(path.with_suffix(".sql").read_text(encoding="utf-8"))
+            query = settings["mapping"]["sql"]["query"].replace("$1", "?1")
+            ((name,),) = database.execute(query, ["bob@example.org"]).fetchall()
+        self.assertNotIn(name, settings["destination"])
+        self.assertEqual(settings["routing"]["undeclared"], "tempfail")
+
     def test_bases(self) -> None:
         """What this test adds to a fragment is a good configuration by itself."""
         self.reads("")

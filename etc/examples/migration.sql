@@ -1,7 +1,6 @@
 CREATE TABLE moved (
     address VARCHAR(320) NOT NULL PRIMARY KEY,
-    state VARCHAR(16) NOT NULL DEFAULT 'active',
-    reason VARCHAR(200)
+    destination VARCHAR(64) NOT NULL DEFAULT 'new'
 );
 INSERT INTO moved (address) VALUES ('alice@example.org');
-INSERT INTO moved VALUES ('bob@example.org', 'deny', 'your mailbox is being moved');
+INSERT INTO moved VALUES ('bob@example.org', 'moving');
