@@ -11,9 +11,13 @@
 #                         BENCH="--help": more; as root it can measure more
 # make soak               mixed load for 15 minutes; SECONDS=60: shorter; SOAK="--help": more
 # make lookups            what one look-up costs, by kind of table; LOOKUPS="--help": more
-# PYTHON=...              which Python makes the virtual environment (3.11 or newer)
+# PYTHON=...              which Python makes the virtual environment (3.11 or newer); unless said,
+#                         the system's if it will do, else the first in PATH
 
-PYTHON ?= python3
+# The system's is what the package runs on, and Debian builds it with the compiler's profile.
+PYTHON ?= $(shell for each in /usr/bin/python3 python3; do \
+  $$each -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+  done; echo $$each)
 VENV ?= .venv
 INSTALL ?=
 CONFIG ?=

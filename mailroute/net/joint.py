@@ -2,8 +2,9 @@
 
 Nothing of ours is ever written into a joined stream; it ends by close_notify and FIN alone.
 The end of one direction is passed on where the transport can (RFC 9293 half-close), and the
-other direction then has a bounded time without a byte.  TLS cannot close one half in a way that
-mail programs understand: there a backend simply goes on for that time, and a client is closed.
+other direction then has a bounded time without a byte.  Over TLS a backend is told by close_notify
+(RFC 8446 section 6.1), which servers take as they take a FIN: a session that nobody reads must not
+keep its mailbox locked.  Mail programs know no half-closed TLS: there a client is closed.
 
 A node holds tens of thousands of joined sessions that say nothing.  Nothing of a login outlives
 the join: the streams tell the sides of their joint themselves, and no coroutine waits.
@@ -70,7 +71,7 @@ class Side(Flow):
     @property
     def can_half_close(self) -> bool:
         """Whether the end of the other side's speech can be passed on to this one."""
-        return not self._is_secure
+        return not self._is_secure or self.name == "backend"
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes for the other side."""
@@ -183,9 +184,8 @@ class Joint:
             return
         if other.can_half_close:
             side.sink.loseWriteConnection()
-        elif side.name == "backend":
-            # A server that has said its last word waits for none, and a client behind TLS can
-            # only be told by closing.
+        else:
+            # A server that has said its last word waits for none.
             self.end(side.name)
             return
         self._idle_seconds = min(self._idle_seconds, HALF_CLOSED_SECONDS)

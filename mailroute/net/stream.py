@@ -23,8 +23,7 @@ from mailroute.net.poller import ENDED, READABLE, WRITABLE, Poller
 from mailroute.net.tls import TLSSide
 
 READ_OCTETS = 65536
-RECORD_OCTETS = 16384
-"""What one record of TLS holds at most (RFC 8446 section 5.1)."""
+RECORD_OCTETS = 16384  # What one record of TLS holds at most (RFC 8446 section 5.1).
 RECORDS_A_CHUNK = 4
 _CHUNKS_A_ROUND = 2
 """Before the others have their turn; more of them cost bulk no less, and a NOOP would wait."""
@@ -225,11 +224,9 @@ class Stream:
             if self._out:
                 return
             self._out = None
-        follow, self._when_sent = self._when_sent, None
+        follow, self._when_sent = self._when_sent or self.on_writable, None
         if follow is not None:
             follow()
-        elif self.on_writable is not None:
-            self.on_writable()
 
     def _after_sending(self, call: Callable[[], None]) -> None:
         """Call this when everything written so far is sent."""
@@ -280,12 +277,11 @@ class Stream:
         """Close, after what was written."""
         if self._sock is None or self._is_closing:
             return
-        self._is_closing = True
-        self._is_paused = True
+        self._is_closing = self._is_paused = True
         self._after_sending(self._finish)
 
     def loseWriteConnection(self) -> None:
-        """Close our half, after what was written."""
+        """Close our half, after what was written; over TLS by close_notify alone."""
         self._after_sending(self._shut_write)
 
     def abortConnection(self) -> None:
@@ -296,10 +292,14 @@ class Stream:
             self._fail(LOST)
 
     def _shut_write(self) -> None:
-        if self._sock is not None:
-            try:
+        try:
+            if self._tls is not None:
+                self._tls.shutdown()
+            elif self._sock is not None:
                 self._sock.shutdown(socket.SHUT_WR)
-            except OSError:
+        except (OSError, SSL.Error) as error:
+            # No room even for a close_notify: whoever waits for the end does so in bounded time.
+            if not isinstance(error, SSL.WantWriteError):
                 self._fail(LOST)
 
     def _finish(self) -> None:

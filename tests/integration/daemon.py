@@ -20,7 +20,7 @@ from typing import Any
 from tests.support.ports import LOOPBACK, is_open, poll
 from tests.support.processes import START_SECONDS, alive
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 """For what is bound to happen on two noisy cores."""
 STOP_SECONDS = 30
 WORKERS = int(os.environ.get("MAILROUTE_TEST_WORKERS", "1"))

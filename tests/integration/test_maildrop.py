@@ -7,8 +7,10 @@ has seen the end, and must not read as a wrong password until then.
 from __future__ import annotations
 
 import atexit
+import socket
 from functools import cache
 
+from mailroute.net.joint import HALF_CLOSED_SECONDS
 from tests.integration import servers
 from tests.integration.clients import Answer, Wire
 from tests.integration.dovecot import Dovecot, Options
@@ -46,6 +48,23 @@ class LockTests(ProxyTestCase):
     """One session has the mailbox, another one wants it."""
 
     timeout = 600
+
+    def test_free_behind_tls(self) -> None:
+        """A client without TLS that is gone leaves none behind at a backend with TLS either."""
+        first = self.wire("plain")
+        self.assertTrue(self.log_in(first, "implicit").is_accepted)
+        first.close()
+        ended = front().wait_for("session", client=first.origin, closed_by="client")
+        self.assertLess(float(ended["seconds"]), HALF_CLOSED_SECONDS / 2)
+        self.assertTrue(self.log_in(self.wire("plain"), "implicit").is_accepted)
+
+    def test_last_reply_from_behind_tls(self) -> None:
+        """QUIT and the end of a client's speech at once: the reply still comes."""
+        wire = self.wire("plain")
+        self.assertTrue(self.log_in(wire, "implicit").is_accepted)
+        wire.say("QUIT")
+        wire.socket.shutdown(socket.SHUT_WR)
+        self.assertTrue(wire.rest().startswith(b"+OK"))
 
     def wire(self, mode: str) -> Wire:
         """A greeted client."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from mailroute.errors import ConfigurationError
+from mailroute.tables.aside import Aside
 from mailroute.tables.postfix.braces import inside_braces, items, stripped
 from mailroute.tables.postfix.lines import BLANKS, is_utf8, logical_lines, read_text
-from mailroute.tables.postfix.notices import reloaded
+from mailroute.tables.postfix.notices import Renewal
 from mailroute.tables.string_table import Entry, StringTable, Values
 
 Fold = Callable[[str], str]
@@ -52,26 +53,31 @@ class EntriesMap(StringTable):
 class TextHash(EntriesMap):
     """A text file: a key, white space, a value."""
 
-    def __init__(self, path: str, fold: Fold) -> None:
+    def __init__(self, path: str, fold: Fold, aside: Aside) -> None:
         """Raises ConfigurationError for a file that cannot be read."""
         super().__init__(f"texthash:{path}", fold)
         self._path = path
-        self._warnings: list[str] = []
-        self._load()
+        self._aside = aside
+        self._renewal = Renewal(self._read, self._take, aside)
+        self._entries, self._warnings = self._read()
 
     async def reload(self) -> None:
         """Read the file anew; what is wrong is logged, and the old content stays whole."""
-        reloaded(self._load)
+        await self._renewal.again()
 
-    def _load(self) -> list[str]:
+    def _take(self, entries: dict[str, str]) -> None:
+        former, self._entries = self._entries, entries
+        # In a single step very many entries would hold everybody up.
+        self._aside(lambda: _empty(former))
+
+    def _read(self) -> tuple[dict[str, str], list[str]]:
         entries: dict[str, str] = {}
         warnings = []
         for line in logical_lines(read_text(self._path, self.kind)):
             fault = self._add(line.text, entries)
             if fault:
                 warnings.append(f"{self._path}:{line.number}: {fault}")
-        self._entries, self._warnings = entries, warnings
-        return warnings
+        return entries, warnings
 
     def check(self) -> Sequence[str]:
         """The lines that were skipped."""
@@ -93,6 +99,11 @@ class TextHash(EntriesMap):
             return f"{key} is there already: the first one counts"
         entries[folded] = value
         return f"the key {key} ends with a colon" if key.endswith(":") else ""
+
+
+def _empty(entries: dict[str, str]) -> None:
+    while entries:
+        entries.popitem()
 
 
 def inline(text: str, fold: Fold) -> EntriesMap:

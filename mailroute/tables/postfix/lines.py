@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,7 +29,9 @@ def logical_lines(content: str) -> Iterator[LogicalLine]:
     """
     number = 0
     pieces: list[str] = []
-    for index, line in enumerate(content.split("\n"), 1):
+    # Not by split: in a thread it would hold everybody up, for it is a single step.
+    for index, whole in enumerate(io.StringIO(content, newline="\n"), 1):
+        line = whole.removesuffix("\n")
         stripped = line.strip(BLANKS)
         if not stripped or stripped.startswith("#"):
             continue

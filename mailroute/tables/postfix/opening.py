@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from mailroute.errors import ConfigurationError
+from mailroute.tables.aside import aside_of
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.postfix.combined import combined
 from mailroute.tables.postfix.entries import StaticMap, TextHash, inline
@@ -56,10 +57,10 @@ def open_map(
     if kind in ("pipemap", "unionmap"):
         return combined(kind, name, partial(inner, fold=fold), manner.fold)
     if kind == "texthash":
-        return TextHash(name, manner.fold)
+        return TextHash(name, manner.fold, aside_of(reactor))
     if kind == "inline":
         return inline(name, manner.fold)
-    return StaticMap(name) if kind == "static" else RegexpMap(name)
+    return StaticMap(name) if kind == "static" else RegexpMap(name, aside_of(reactor))
 
 
 def _kind_and_name(map: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailroute.errors import ConfigurationError
+from mailroute.tables.aside import Aside
 from mailroute.tables.postfix.lines import (
     BLANKS,
     LogicalLine,
@@ -21,7 +22,7 @@ from mailroute.tables.postfix.lines import (
     read_text,
 )
 from mailroute.tables.postfix.macros import split_macros
-from mailroute.tables.postfix.notices import reloaded
+from mailroute.tables.postfix.notices import Renewal
 from mailroute.tables.postfix.posix import compile_posix
 from mailroute.tables.string_table import StringTable, Values
 
@@ -61,21 +62,22 @@ class Rule:
 class RegexpMap(StringTable):
     """A file of expressions."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, aside: Aside) -> None:
         """Raises ConfigurationError."""
         self.kind = f"regexp:{path}"
         self._path = path
-        self._rules: Sequence[Rule] = ()
-        self._warnings: list[str] = []
-        self._load()
+        self._renewal = Renewal(self._read, self._take, aside)
+        self._rules, self._warnings = self._read()
 
     async def reload(self) -> None:
         """Read the file anew; what is wrong is logged, and the old content stays whole."""
-        reloaded(self._load)
+        await self._renewal.again()
 
-    def _load(self) -> list[str]:
-        self._rules, self._warnings = _read(self._path, read_text(self._path, self.kind))
-        return self._warnings
+    def _read(self) -> tuple[list[Rule], list[str]]:
+        return _read(self._path, read_text(self._path, self.kind))
+
+    def _take(self, rules: list[Rule]) -> None:
+        self._rules = rules
 
     def check(self) -> Sequence[str]:
         """The lines that were skipped."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError
-from mailroute.tables.postfix.notices import reloaded, warn
+from mailroute.tables.aside import aside_of
+from mailroute.tables.postfix.notices import Renewal, warn
+from tests.support.threads import HeldThreads, ThreadlessReactor
+from tests.tables.asking import at_once
 
 
 class NoticeTests(SynchronousTestCase):
@@ -31,14 +35,21 @@ class NoticeTests(SynchronousTestCase):
         warn("{a} %s")
         self.assertEqual(self.events, [("warn", "{a} %s")])
 
-    def test_reloaded(self) -> None:
-        """Warnings and complaints are logged; nothing is raised."""
+    def test_renewed(self) -> None:
+        """What is read is taken; warnings and complaints are logged, and nothing is raised."""
+        taken: list[str] = []
+        outcomes: list[Any] = [("new", ["w"]), ConfigurationError(["x", "y"]), ("newer", [])]
 
-        def bad() -> list[str]:
-            raise ConfigurationError(["x", "y"])
+        def read() -> tuple[str, list[str]]:
+            outcome = outcomes.pop(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome  # type: ignore[no-any-return]
 
-        reloaded(lambda: ["w"])
-        reloaded(bad)
+        renewal = Renewal(read, taken.append, at_once)
+        for _ in range(3):
+            self.successResultOf(Deferred.fromCoroutine(renewal.again()))
+        self.assertEqual(taken, ["new", "newer"])
         self.assertEqual(
             self.events,
             [
@@ -47,3 +58,16 @@ class NoticeTests(SynchronousTestCase):
                 ("error", "y; the old content stays"),
             ],
         )
+
+    def test_in_turn(self) -> None:
+        """It is read beside the reactor, one time after the other."""
+        threads, reactor = HeldThreads(), ThreadlessReactor()
+        self.patch(reactor, "getThreadPool", lambda: threads)
+        taken: list[str] = []
+        renewal = Renewal(lambda: ("new", []), taken.append, aside_of(reactor))
+        again = [Deferred.fromCoroutine(renewal.again()) for _ in range(2)]
+        self.assertEqual((len(threads.jobs), taken), (1, []))
+        threads.begin()
+        for one in again:
+            self.successResultOf(one)
+        self.assertEqual(taken, ["new", "new"])

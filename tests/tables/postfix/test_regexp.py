@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailroute.errors import ConfigurationError
 from mailroute.tables.postfix.regexp import RegexpMap
+from tests.tables.asking import at_once
 from tests.tables.postfix.maps import AwaitingCase
 
 
@@ -12,7 +13,7 @@ class RegexpTests(AwaitingCase):
 
     def table(self, content: str) -> RegexpMap:
         """A table with these lines."""
-        return RegexpMap(self.written(content))
+        return RegexpMap(self.written(content), at_once)
 
     def get(self, content: str, key: str) -> str | None:
         """The answer to a key."""
@@ -76,12 +77,12 @@ class RegexpTests(AwaitingCase):
             with self.assertRaises(ConfigurationError) as caught:
                 self.table(f"/b/ 1\n{line}\n")
             self.assertIn(":2: ", str(caught.exception))
-        self.assertRaises(ConfigurationError, RegexpMap, "/nowhere/at/all")
+        self.assertRaises(ConfigurationError, RegexpMap, "/nowhere/at/all", at_once)
 
     def test_reload(self) -> None:
         """A file that cannot be used leaves the old rules."""
         path = self.written("/a/ 1\n")
-        table = RegexpMap(path)
+        table = RegexpMap(path, at_once)
         with open(path, "w") as file:
             file.write("/(/ 2\n")
         self.result(table.reload())
