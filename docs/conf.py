@@ -37,7 +37,7 @@ man_pages = [
 
 # What stands behind ``` in our examples and is no language that Pygments knows.
 PLAIN = (
-    *("file", "sqlite", "redis", "lookup", "output", "log"),
+    *("file", "sqlite", "redis", "lookup", "places", "output", "log"),
     *("dovecot", "postfix", "haproxy", "keepalived"),
 )
 

@@ -4,8 +4,8 @@ The reactor waits for the interpreter's lock while the thread computes.  It is g
 it has waited for 5 ms (``sys.getswitchinterval``), but that time begins anew whenever the thread
 lets go of the lock meanwhile, were it as shortly as for a ``read()`` that the page cache answers:
 the thread has it again before the reactor has woken up.  With 64 KiB at a time, and so a read
-every 2 to 3 ms, a file of a million lines held the reactor for 30 to 150 ms on end; with the same
-code and 1 MiB at a time, for 8 to 13.  Hence a block that takes several times those 5 ms.
+every 2 to 3 ms, a file of a million lines held the reactor for 25 to 150 ms on end; with the same
+code and 1 MiB at a time, for 10 to 17.  Hence a block that takes several times those 5 ms.
 """
 
 from __future__ import annotations

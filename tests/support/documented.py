@@ -36,15 +36,17 @@ class Example:
     databases: dict[str, str] = field(default_factory=dict)
     redis: list[list[str]] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
+    places: list[tuple[str, str]] = field(default_factory=list)
+    """A looked-up value and where it leads."""
 
 
 def examples() -> Iterator[Example]:
-    """The sections that have lookups."""
+    """The sections that have lookups, or say where a value leads."""
     text = DOCUMENT.read_text(encoding="utf-8")
     pieces = _HEADING.split(text)[1:]
     for heading, section in zip(pieces[::2], pieces[1::2], strict=True):
         example = _read(heading, section)
-        if example.lookups:
+        if example.lookups or example.places:
             yield example
 
 
@@ -70,6 +72,9 @@ def _read(heading: str, text: str) -> Example:
             example.redis += [line.split() for line in content.splitlines()]
         elif kind == "lookup":
             example.lookups += [_lookup(line) for line in content.splitlines()]
+        elif kind == "places":
+            lines = (line.partition(" -> ") for line in content.splitlines())
+            example.places += [(value, place) for value, _, place in lines]
         else:
             raise ValueError(f"{heading}: what is a block of {kind}?")
     return example
