@@ -189,7 +189,11 @@ def _tls(target: MysqlTarget) -> dict[str, Any]:
 
 
 def usable(connection: Any) -> bool:
-    """Whether an open connection can still be asked."""
+    """Whether an open connection can still be asked.
+
+    It costs each lookup a round trip.  A second attempt where the first one failed would not do
+    instead: it may get another thread's connection, which died with the same server.
+    """
     try:
         connection.ping(reconnect=False)
     except (pymysql.MySQLError, OSError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+from tests.integration import engines
 from tests.integration.console import mailroute
 from tests.integration.daemon import capabilities, destinations, listener, table
 from tests.integration.postmap import Ended
@@ -110,6 +111,15 @@ class MappingTests(TablesCase):
             kept = {name: text for name, text in STATEMENTS.items() if name != missing}
             self.of_table(**settings, **kept)
             self.refused(f"table.x.{missing}")
+
+    def test_sql_query_of_a_server(self) -> None:
+        """The same statements on the other engines."""
+        statements = {**STATEMENTS, "list": "SELECT k, v FROM t ORDER BY k"}
+        for driver, engine in (("postgres", engines.postgresql()), ("mysql", engines.mariadb())):
+            create = "CREATE TABLE t (k VARCHAR(100) PRIMARY KEY, v TEXT)"
+            engine.execute("DROP TABLE IF EXISTS t", create)
+            self.of_table(type="sql_query", driver=driver, dsn=engine.url, **statements)
+            self.round()
 
     def test_file(self) -> None:
         """A file of lines, which keeps its comments."""
