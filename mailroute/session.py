@@ -162,7 +162,8 @@ class Session:
         try:
             backend, verdict = await self._try(attempt)
         except Failure as failure:
-            # Not the exception itself: it holds its frames, and they hold the login.
+            # Its frames hold the login, and often each other: neither they nor it are kept.
+            failure.__traceback__ = None
             backend, verdict = None, Rejected(Failure(failure.kind, failure.reason))
         if isinstance(verdict, Rejected):
             verdict = _without_ours(verdict, login, attempt.route)

@@ -6,14 +6,23 @@ import gc
 from base64 import b64decode, b64encode
 from typing import Any
 
-from mailroute.errors import Failure, FailureKind
-from mailroute.events import Accepted, Rejected
+from mailroute.errors import Failure, FailureKind, LookupFailed
+from mailroute.events import Accepted, Login, Rejected
 from mailroute.route import Forwarding, Introduction, Origin
-from mailroute.tables.contract import Row
+from mailroute.tables.contract import Key, Row
 from tests.support.backends import CAPABILITIES
 from tests.support.local_reactor import LocalCase, Script
-from tests.support.peers import DELAY_SECONDS, EAST, SECRET, Settings, World, plain_message
+from tests.support.peers import (
+    BACKEND_SECONDS,
+    DELAY_SECONDS,
+    EAST,
+    SECRET,
+    Settings,
+    World,
+    plain_message,
+)
 from tests.support.secured import Certificates, server_tls
+from tests.support.tables import MemoryTable
 from tests.support.toy import proof
 
 JOINED = b"a OK [CAPABILITY IMAP4rev1 IDLE] Logged in\r\n"
@@ -353,6 +362,46 @@ class SecretTests(SessionCase):
         self.assertEqual(_holders(), [])
         self.end(client)
 
+    def at_once(self, settings: Settings, silent_at: str, leaves: bool) -> None:
+        """Fail, or lose the client, and let the time pass: without the collector nothing is left.
+
+        ``silent_at``: where the backend falls silent; empty where there is none.
+        """
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.world = World(self.reactor, settings)
+        self.world.east.silent_at = silent_at
+        if not silent_at:
+            del self.reactor.listening[EAST]
+        client = self.log_in()
+        if leaves:
+            client.leave()
+        self.advance(2 * BACKEND_SECONDS + DELAY_SECONDS)
+        self.assertEqual(client.take(), b"" if leaves else TEMPORARY)
+        self.world.east.visits.clear()
+        logins = [held for held in gc.get_objects() if isinstance(held, Login)]
+        self.assertEqual(
+            [each for each in logins if _hidden() in (each.initial_response or b"")], []
+        )
+        self.end(client)
+
+    def test_no_failure_waits_for_the_collector(self) -> None:
+        """An exception and its frames hold each other: a quiet node collects them hours later."""
+        for retries in (0, 1):
+            for silent_at in ("", "greeting", "login"):
+                self.at_once(Settings(retries=retries), silent_at, False)
+
+    def test_no_lookup_waits_for_the_collector(self) -> None:
+        """Nor what a table raises."""
+        self.patch(MemoryTable, "lookup", _fail)
+        self.at_once(Settings(), "", False)
+
+    def test_no_lost_client_waits_for_the_collector(self) -> None:
+        """Nor does a client that leaves before the verdict."""
+        for silent_at in ("greeting", "login"):
+            self.at_once(Settings(), silent_at, True)
+
     def test_search_finds(self) -> None:
         """The search of these tests does find a login that waits for its verdict."""
         self.world.east.silent_at = "login"
@@ -360,6 +409,10 @@ class SecretTests(SessionCase):
         self.world.east.last.logins.clear()
         self.assertNotEqual(_holders(), [])
         self.end(client)
+
+
+async def _fail(table: MemoryTable, key: Key) -> Row | None:
+    raise LookupFailed("the table is away")
 
 
 def _hidden() -> bytes:

@@ -83,6 +83,8 @@ class Connector:
                 except Failure as failure:
                     if failure.kind not in RETRIABLE or dialogue.login_is_used:
                         raise
+                    # Its frames hold the login, and itself.
+                    failure.__traceback__ = None
                     failures.append(failure)
                     continue
                 if dialogue.is_untold:

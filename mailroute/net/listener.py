@@ -171,6 +171,8 @@ class Listener(Factory):
             journal.broke("session")
             self._apologize(peer)
         journal.ended(peer.closed_because or "closed-by-peer", detail=peer.closed_detail)
+        # Its frames hold the login, and each other.
+        caught.cleanFailure()
         self.left()
 
     def _apologize(self, peer: ClientPeer) -> None:
