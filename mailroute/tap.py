@@ -20,6 +20,7 @@ from mailroute.config.reader import load, read
 from mailroute.configured import EX_CONFIG, complain, default_config
 from mailroute.errors import CannotListen, ConfigurationError
 from mailroute.observers import Output, observer
+from mailroute.steady import keep_time
 from mailroute.supervision import NodeLog, NodeService, count_workers, make_supervisor
 from mailroute.systemd import ServiceManager
 from mailroute.workers.orders import LogChoice
@@ -58,6 +59,8 @@ class Options(usage.Options):
 def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
     """Make the checked service; ends the process with status 78 when it cannot be served."""
     from twisted.internet import reactor
+
+    keep_time(reactor)
 
     # Nothing is there to reload yet, and the default would be to end.
     with contextlib.suppress(ValueError):

@@ -26,6 +26,7 @@ from mailroute.errors import ConfigurationError
 from mailroute.net.listener import Room
 from mailroute.observers import InheritedOutput, Output, observer
 from mailroute.service import MailrouteService
+from mailroute.steady import keep_time
 from mailroute.supervision import make_plan
 from mailroute.workers.link import (
     LINK_DESCRIPTOR,
@@ -216,6 +217,7 @@ def main(words: Sequence[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     from twisted.internet import reactor
 
+    keep_time(reactor)
     orders = Orders.unseal(ORDERS_DESCRIPTOR)
     os.close(ORDERS_DESCRIPTOR)
     if words[:1] == [CHECK_WORD]:

@@ -78,6 +78,7 @@ ROOMS = {
             "announced",
             "collector",
             "signals",
+            "steady",
             "demo",
         ),
         _TOP,

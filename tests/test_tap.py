@@ -6,8 +6,10 @@ import io
 import os
 import signal
 import sys
+import time
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.logger import Logger
 
 from mailroute import collector, tap
@@ -31,6 +33,8 @@ class TapCase(ConfigurationCase):
         self.patch(sys, "stderr", self.stderr)
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
+        # The tests' own time-outs follow the time of day.
+        self.patch(reactor, "seconds", reactor.seconds)
         self.hooked: list[Any] = []
         self.patch(sys, "excepthook", lambda *caught: self.hooked.append(caught[0]))
         self.write("routes", "alice east\n")
@@ -174,6 +178,11 @@ class ServiceTests(TapCase):
     def test_options_without_reading(self) -> None:
         """Options that somebody else has made have only the path."""
         self.assertIsInstance(makeService({"config": self.configure()}), MailrouteService)
+
+    def test_time(self) -> None:
+        """Delayed calls follow a clock that nobody sets, from the first one on."""
+        makeService(self.options(self.configure()))
+        self.assertIs(reactor.seconds, time.monotonic)
 
     def test_announced(self) -> None:
         """systemd is told of one process and of many; a plain start has nobody to tell."""

@@ -48,7 +48,7 @@ def start(
         backend.setServiceParent(whole)
     whole.startService()
     destinations = {name: backend.ports for name, backend in backends.items()}
-    now = datetime.datetime.fromtimestamp(reactor.seconds(), datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC)
     write_files(folder, ROUTES, destinations, ports, now)
     front = make_service({"config": str(folder.configuration)})
     front.privilegedStartService()

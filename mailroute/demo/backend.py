@@ -5,6 +5,7 @@ It speaks plain text and keeps everything in memory: it is for the demo only.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from email.message import EmailMessage
 from email.policy import SMTP as ON_THE_WIRE
@@ -178,7 +179,7 @@ class SampleBackend(Service):
         # Zope's interfaces are unknown to the type checker: hence Any for those that need one.
         checker: Any = InMemoryUsernamePasswordDatabaseDontUse()
         for user in users:
-            accounts[user.encode()] = account = Account(user, reactor.seconds)
+            accounts[user.encode()] = account = Account(user, time.time)
             for raw in sample_messages(name, user):
                 account.inbox.deliver(raw)
             checker.addUser(user.encode(), password.encode())

@@ -14,7 +14,21 @@ from mailroute.net.stream import Stream
 from mailroute.net.transport import Clock, DelayedCall
 
 _BATCH = 64
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PASSING = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+    }
+)
+"""What accept(2) may report of one client's connection."""
 _PAUSE_SECONDS = 0.5
 
 _log = Logger(namespace="mailroute.net")
@@ -90,13 +104,13 @@ class Acceptor:
         self._accept()
 
     def _refused(self, error: OSError) -> None:
-        """The kernel gave no connection: without descriptors we wait rather than spin."""
-        if error.errno in _EXHAUSTED:
-            _log.error("cannot accept: {error}; trying again in a moment", error=str(error))
-            self._retry = self._clock.callLater(_PAUSE_SECONDS, self._try_again)
-        else:
+        """The kernel gave no connection: without descriptors, say, we wait rather than spin."""
+        if error.errno in _PASSING:
             # The client has gone before it was accepted; others may wait behind it.
             self._poller.again(self._accept)
+        else:
+            _log.error("cannot accept: {error}; trying again in a moment", error=str(error))
+            self._retry = self._clock.callLater(_PAUSE_SECONDS, self._try_again)
 
 
 def _fixed_host(listening: socket.socket) -> Any:

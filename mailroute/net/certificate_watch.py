@@ -52,12 +52,13 @@ class CertificateWatch:
             self._next = None
 
     def _look(self) -> None:
+        # First: whatever goes wrong below, the next look comes.
         self._next = None
+        self.start()
         before, self._seen = self._seen, self._stamps()
         if self._seen != self._read and self._seen == before:
             self._read = self._seen
             self._reload()
-        self.start()
 
     def _reload(self) -> None:
         try:

@@ -223,7 +223,7 @@ class ExhaustedTests(AcceptorCase):
 
     def test_no_descriptors(self) -> None:
         """We wait rather than spin, and go on when there are descriptors again."""
-        for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINVAL):
             self.events.clear()
             self.factory.made.clear()
             acceptor = self.start()

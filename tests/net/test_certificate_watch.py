@@ -21,7 +21,7 @@ class _Certificates:
     def __init__(self, *files: str) -> None:
         self.files = files
         self.reads = 0
-        self.fault: Failure | None = None
+        self.fault: Exception | None = None
 
     def reload(self) -> None:
         """Count, or fail."""
@@ -81,6 +81,17 @@ class CertificateWatchTests(SynchronousTestCase):
         self.certificates.fault = None
         self.write(self.chain, "mended")
         self.look(5)
+        self.assertEqual(self.certificates.reads, 2)
+
+    def test_defect(self) -> None:
+        """Whatever a reading raises, the next change is seen."""
+        self.certificates.fault = RuntimeError("a defect of ours")
+        self.write(self.chain, "broken")
+        self.look()
+        self.assertRaises(RuntimeError, self.look)
+        self.certificates.fault = None
+        self.write(self.chain, "mended")
+        self.look(2)
         self.assertEqual(self.certificates.reads, 2)
 
     def test_gone(self) -> None:
