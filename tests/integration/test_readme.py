@@ -42,8 +42,12 @@ class MakeTests(TestCase):
 
     def test_targets(self) -> None:
         """Each target is there; ``make run`` starts the demo, whose own tests are elsewhere."""
-        targets = [line.split() for line in typed() if line.startswith("make ")]
+        targets = [shlex.split(line) for line in typed() if line.startswith("make ")]
         self.assertEqual(len(targets), 3)
+        for path in (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "performance.md"):
+            lines = re.findall(r"^    (make .*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            self.assertGreater(len(lines), 3, path)
+            targets += [shlex.split(line, comments=True) for line in lines]
         for words in targets:
             done = subprocess.run(
                 [words[0], "--dry-run", "--no-print-directory", *words[1:]],
