@@ -30,7 +30,7 @@ TESTED_BY = {
     "docs/tutorial.md": dict.fromkeys(("console", "sh", "file", "toml", "output"), TUTORIAL),
     "docs/cli.md": dict.fromkeys(("file", "sqlite", "console"), COMMANDS),
     "docs/tables.md": {
-        **dict.fromkeys(("toml", "file", "sqlite", "lookup"), TABLES),
+        **dict.fromkeys(("toml", "file", "sqlite", "lookup", "places"), TABLES),
         "redis": "tests.integration.test_tables_redis",
     },
     "docs/postfix-tables.md": {
