@@ -2,9 +2,10 @@
 
 Nothing of ours is ever written into a joined stream; it ends by close_notify and FIN alone.
 The end of one direction is passed on where the transport can (RFC 9293 half-close), and the
-other direction then has a bounded time without a byte.  Over TLS a backend is told by close_notify
-(RFC 8446 section 6.1), which servers take as they take a FIN: a session that nobody reads must not
-keep its mailbox locked.  Mail programs know no half-closed TLS: there a client is closed.
+other direction then has a bounded time without a byte.  TLS cannot close one half in a way that
+mail programs and servers understand: there a client is closed, and a backend gets a moment for its
+last answer and is closed, too, since most clients that say no more do not listen any more either,
+and a session that nobody reads keeps its mailbox locked.
 
 A node holds tens of thousands of joined sessions that say nothing.  Nothing of a login outlives
 the join: the streams tell the sides of their joint themselves, and no coroutine waits.
@@ -25,6 +26,8 @@ from mailroute.net.transport import Clock, DelayedCall
 
 HALF_CLOSED_SECONDS = 60.0
 """Without a byte, after one side has finished speaking."""
+LAST_ANSWER_SECONDS = 4.0
+"""The same, where the side that may go on cannot be told."""
 FLUSH_SECONDS = 30.0
 """For what was written to a side to reach it, once the other is gone."""
 CHECKS_PER_IDLE_LIMIT = 4
@@ -71,7 +74,7 @@ class Side(Flow):
     @property
     def can_half_close(self) -> bool:
         """Whether the end of the other side's speech can be passed on to this one."""
-        return not self._is_secure or self.name == "backend"
+        return not self._is_secure
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes for the other side."""
@@ -182,13 +185,17 @@ class Joint:
         if other.has_finished:
             self.end(side.name)
             return
+        seconds = HALF_CLOSED_SECONDS
         if other.can_half_close:
             side.sink.loseWriteConnection()
-        else:
-            # A server that has said its last word waits for none.
+        elif side.name == "backend":
+            # A server that has said its last word waits for none, and a client behind TLS can
+            # only be told by closing.
             self.end(side.name)
             return
-        self._idle_seconds = min(self._idle_seconds, HALF_CLOSED_SECONDS)
+        else:
+            seconds = LAST_ANSWER_SECONDS
+        self._idle_seconds = min(self._idle_seconds, seconds)
         self._quiet_checks = 0
         self._watch()
 

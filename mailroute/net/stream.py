@@ -281,7 +281,7 @@ class Stream:
         self._after_sending(self._finish)
 
     def loseWriteConnection(self) -> None:
-        """Close our half, after what was written; over TLS by close_notify alone."""
+        """Close our half, after what was written; not over TLS."""
         self._after_sending(self._shut_write)
 
     def abortConnection(self) -> None:
@@ -292,14 +292,10 @@ class Stream:
             self._fail(LOST)
 
     def _shut_write(self) -> None:
-        try:
-            if self._tls is not None:
-                self._tls.shutdown()
-            elif self._sock is not None:
+        if self._sock is not None:
+            try:
                 self._sock.shutdown(socket.SHUT_WR)
-        except (OSError, SSL.Error) as error:
-            # No room even for a close_notify: whoever waits for the end does so in bounded time.
-            if not isinstance(error, SSL.WantWriteError):
+            except OSError:
                 self._fail(LOST)
 
     def _finish(self) -> None:

@@ -95,6 +95,27 @@ _CODES = {
 _GOOD = {"imap": "OK", "pop3": "+OK", "submission": "235", "managesieve": "OK"}
 
 
+_used_ports: set[int] = set()
+
+
+def connected(port: int) -> socket.socket:
+    """Connect from a port that no connection of this process had before.
+
+    Sessions are found in the log by it, and the kernel gives ports of loopback again very soon.
+    """
+    while True:
+        sock = socket.socket()
+        sock.bind((LOOPBACK, 0))
+        own = sock.getsockname()[1]
+        if own not in _used_ports:
+            break
+        sock.close()
+    _used_ports.add(own)
+    sock.settimeout(PATIENCE_SECONDS)
+    sock.connect((LOOPBACK, port))
+    return sock
+
+
 class Wire:
     """A connection on which the test itself says every line, for what no library does."""
 
@@ -106,7 +127,7 @@ class Wire:
         ``preamble`` is sent before anything else, TLS included.
         """
         self.protocol = protocol
-        self.socket: socket.socket = socket.create_connection((LOOPBACK, port), PATIENCE_SECONDS)
+        self.socket = connected(port)
         self.socket.sendall(preamble)
         if mode == "implicit":
             self.socket = self.context().wrap_socket(self.socket, server_hostname="localhost")

@@ -8,6 +8,7 @@ from mailroute.net.joint import (
     CHECKS_PER_IDLE_LIMIT,
     FLUSH_SECONDS,
     HALF_CLOSED_SECONDS,
+    LAST_ANSWER_SECONDS,
     Totals,
 )
 from tests.support.joined import LEGS, Joined, JoinedCase
@@ -243,19 +244,23 @@ class HalfCloseTests(JoinedCase):
         self.end()
 
     def test_half_closed_before_tls(self) -> None:
-        """A backend behind TLS hears of it at once, behind all that the client has said.
-
-        This one takes close_notify for the whole end, as servers may: nobody waits for a word.
-        """
+        """A backend behind TLS cannot be told: what it says goes on, until it says no more."""
         joined = self.join(False, True)
         joined.client.stays = True
-        said = noise(7)
+        said, answered = noise(7), noise(8)
         joined.client.say(said)
         joined.client.transport.loseWriteConnection()
         self.settle()
         self.assertTrue(joined.backend.joined == said)
+        self.advance(LAST_ANSWER_SECONDS * 0.9)
+        joined.backend.say(answered)
+        self.settle()
+        self.assertTrue(joined.client.take() == answered)
+        self.advance(LAST_ANSWER_SECONDS * 0.9)
+        self.assertIsNone(joined.backend.lost)
+        self.advance(LAST_ANSWER_SECONDS)
         self.assertIsNotNone(joined.backend.lost)
-        self.assertEqual(joined.ended(), ("client", MANY, 0))
+        self.assertEqual(joined.ended(), ("client", MANY, MANY))
         self.end(joined.client)
 
     def test_last_word_of_a_server(self) -> None:

@@ -284,19 +284,6 @@ class TLSStreamTests(SynchronousTestCase):
         self.loop.until(lambda: "lost" in self.client.story)
         self.assertEqual(self.client.heard, b"* BYE\r\n")
 
-    def test_our_half_close(self) -> None:
-        """By close_notify, behind all that was written; what the other side says goes on."""
-        self.secure()
-        self.client.transport.pauseProducing()
-        self.server.transport.write(b"QUIT")
-        self.server.transport.loseWriteConnection()
-        self.loop.turn()
-        other = self.client.transport.getHandle()
-        self.assertEqual(other.recv(100), b"QUIT")
-        self.assertRaises(SSL.ZeroReturnError, other.recv, 100)
-        other.send(b"still here")
-        self.loop.until(lambda: self.server.heard == b"still here")
-
     def test_close_notify_is_answered(self) -> None:
         """With one of ours (RFC 5246 section 7.2.1): else the end looks like an attack."""
         self.secure()
