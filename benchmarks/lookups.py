@@ -32,6 +32,7 @@ from benchmarks.document import DOCUMENT, replace_between
 from benchmarks.figures import spread, told
 from benchmarks.machine import describe_machine
 from benchmarks.tables import limit, table, verdict
+from benchmarks.waking import cost_of_waking
 from mailroute.tables.aside import aside_of
 from mailroute.tables.cached import CachedTable, CachePolicy
 from mailroute.tables.colon_file import ColonFileTable
@@ -306,6 +307,7 @@ async def measure(folder: Path, rounds: int, reactor: Any, found: Found) -> None
             await measure_file(folder / "lines", threads, found)
             await measure_mapping_file(folder / "places", threads, found)
             await measure_counting(threads, found)
+            found.add("only waking a thread, us", cost_of_waking())
             await measure_database("SQLite", sqlite, reactor, found)
             if postgres is not None:
                 await measure_database("PostgreSQL", postgres.url(), reactor, found)
