@@ -81,6 +81,8 @@ def front() -> Proxy:
             DESTINATIONS,
             capabilities={"sasl": ["PLAIN", "EXTERNAL"]},
             client_ca=str(servers.authority().ca_file),
+            # A TLS session is resumed by the worker that began it.
+            server={"workers": 1},
             extra='[routing]\nmaster_user_separators = ["*"]\n',
         )
     )

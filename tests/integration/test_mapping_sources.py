@@ -33,7 +33,9 @@ class SourceTests(ProxyTestCase):
     def front(self, mapping: str, *more: Destination, extra: str = "") -> Proxy:
         """A mailroute of the test's own before the real IMAP servers."""
         both = (imap_server("east", "east"), imap_server("west", "west"))
-        proxy = Proxy(Settings((*both, *more), mapping=mapping, extra=extra))
+        # Each worker remembers for itself.
+        alone = {"workers": 1}
+        proxy = Proxy(Settings((*both, *more), mapping=mapping, extra=extra, server=alone))
         self.addCleanup(proxy.remove)
         proxy.start()
         return self.watch(proxy)
