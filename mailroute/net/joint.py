@@ -196,7 +196,7 @@ class Joint:
         else:
             seconds = LAST_ANSWER_SECONDS
         self._idle_seconds = min(self._idle_seconds, seconds)
-        self._quiet_checks = 0
+        self._quiet_checks, self._octets_seen = 0, self._octets()
         self._watch()
 
     def side_lost(self, side: Side, reason: Caught) -> None:
@@ -249,9 +249,12 @@ class Joint:
         interval = self._idle_seconds / CHECKS_PER_IDLE_LIMIT
         self._idle_call = self._joints.clock.callLater(interval, self._look)
 
+    def _octets(self) -> int:
+        return sum(side.octets for side in self.sides)
+
     def _look(self) -> None:
         self._idle_call = None
-        octets = sum(side.octets for side in self.sides)
+        octets = self._octets()
         self._quiet_checks = self._quiet_checks + 1 if octets == self._octets_seen else 0
         self._octets_seen = octets
         if self._quiet_checks >= CHECKS_PER_IDLE_LIMIT:

@@ -263,6 +263,17 @@ class HalfCloseTests(JoinedCase):
         self.assertEqual(joined.ended(), ("client", MANY, MANY))
         self.end(joined.client)
 
+    def test_silent_before_tls(self) -> None:
+        """A client that has left keeps its mailbox locked no longer than that."""
+        joined = self.join(False, True)
+        self.advance(1)
+        joined.client.leave()
+        self.settle()
+        self.advance(LAST_ANSWER_SECONDS * 0.9)
+        self.assertIsNone(joined.backend.lost)
+        self.advance(LAST_ANSWER_SECONDS * 0.2)
+        self.assertIsNotNone(joined.backend.lost)
+
     def test_last_word_of_a_server(self) -> None:
         """A client behind TLS cannot be told of a half-close: it is closed, with all it is due."""
         joined = self.join(True, False)
