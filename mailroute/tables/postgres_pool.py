@@ -172,18 +172,17 @@ class PostgresPool:
         self._kept.add(connection)
         where = {"host": host.name, "hostaddr": host.address, "port": host.port}
         named = {name: value for name, value in where.items() if value}
-        place = " ".join(named.values()) or "the default socket"
         try:
             connecting = connection.connect(**self._parameters, **named)
             await self._guarded(connection, connecting, until)
             # The reading of the query's strings depends on it.
             if connection.get_parameter_status("standard_conforming_strings") != "on":
-                raise LookupFailed(f"{place}: standard_conforming_strings is off")
+                raise LookupFailed(f"{host}: standard_conforming_strings is off")
         except TimeoutError:
-            raise LookupFailed(f"{place}: no connection in time") from None
+            raise LookupFailed(f"{host}: no connection in time") from None
         except (psycopg2.Error, ConnectionDone, OSError) as error:
             self._kept.discard(connection)
-            raise LookupFailed(f"{place}: {one_line(error)}") from None
+            raise LookupFailed(f"{host}: {one_line(error)}") from None
         except BaseException:
             self._kept.discard(connection)
             raise

@@ -58,6 +58,14 @@ class PostgresHost:
     address: str
     port: str
 
+    def __str__(self) -> str:
+        """For messages."""
+        is_named = self.name not in ("", self.address)
+        address = f"({self.address})" if is_named and self.address else self.address
+        port = f"port {self.port}" if self.port else ""
+        words = [word for word in (self.name if is_named else "", address, port) if word]
+        return " ".join(words) or "the default socket"
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresTarget:

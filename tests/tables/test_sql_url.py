@@ -135,6 +135,17 @@ class PostgresUrlTests(UrlCase):
         assert isinstance(target, PostgresTarget)
         self.assertEqual(target.hosts, (PostgresHost("", "", ""),))
 
+    def test_messages(self) -> None:
+        """A server is named once, as the configuration has it, then where it was found."""
+        for host, words in (
+            (PostgresHost("db.example", "192.0.2.1", "7"), "db.example (192.0.2.1) port 7"),
+            (PostgresHost("192.0.2.1", "192.0.2.1", ""), "192.0.2.1"),
+            (PostgresHost("", "192.0.2.1", ""), "192.0.2.1"),
+            (PostgresHost("/run/pg", "", "7"), "/run/pg port 7"),
+            (PostgresHost("", "", ""), "the default socket"),
+        ):
+            self.assertEqual(str(host), words)
+
     def test_faults(self) -> None:
         """libpq's own words could quote the password."""
         self.refused("postgres://u:s3cret@h/d?sslmod=require", "sslmod")
