@@ -117,7 +117,8 @@ class ClientDialogue(Dialogue):
         folded = said.lower()
         if any(trace.lower() in folded for trace in self._exchange.traces()):
             return "(withheld: it repeats the credentials)"
-        return repr(said[:QUOTE_LIMIT])
+        text = said[:QUOTE_LIMIT].decode("utf-8", "backslashreplace")
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
     def _require_login(self) -> Login:
         if self._login is None:

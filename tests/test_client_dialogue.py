@@ -250,8 +250,9 @@ class QuoteTests(Case):
 
     def test_quoted(self) -> None:
         """Controls are escaped, and the text is cut."""
-        self.assertEqual(self.reason(b"no\x1b[31m \xff"), repr(b"no\x1b[31m \xff"))
-        self.assertEqual(self.reason(b"no " + b"x" * 999), repr(b"no " + b"x" * (QUOTE_LIMIT - 3)))
+        self.assertEqual(self.reason("no \xe4\x1b[31m\u2028".encode()), "no \xe4\\x1b[31m\\u2028")
+        self.assertEqual(self.reason(b"no \xff"), "no \\xff")
+        self.assertEqual(self.reason(b"no " + b"x" * 999), "no " + "x" * (QUOTE_LIMIT - 3))
 
     def test_repeated_credentials(self) -> None:
         """A backend that repeats our command does not bring the secret into the log."""

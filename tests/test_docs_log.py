@@ -21,7 +21,7 @@ from mailroute.smtp import replies as smtp
 from mailroute.wire.foreign import foreign_protocol
 
 TEXT = (Path(__file__).parents[1] / "docs" / "reference" / "log.md").read_text(encoding="utf-8")
-REASON = "198.51.100.4:993: backend answered NO b'[AUTHENTICATIONFAILED] Authentication failed.'"
+REASON = "198.51.100.4:993: backend answered NO [AUTHENTICATIONFAILED] Authentication failed."
 
 
 class LogTests(SynchronousTestCase):

@@ -366,7 +366,7 @@ class VerdictTests(SynchronousTestCase):
             self.assertIn("withheld", verdict.failure.reason, said)
             self.assertNotIn(repeated.decode()[:16], verdict.failure.reason)
         verdict = rejected(make(login), greeting() + b'NO (X) "no such box"\r\n')
-        self.assertEqual(verdict.failure.reason, "backend answered NO b'X no such box'")
+        self.assertEqual(verdict.failure.reason, "backend answered NO X no such box")
 
     def test_endless_capabilities(self) -> None:
         """A list is bounded as a whole, a literal by its announced size."""

@@ -313,7 +313,7 @@ class VerdictTests(SynchronousTestCase):
             self.assertIn("withheld", verdict.failure.reason)
             self.assertNotIn(echoed[5:].decode(), verdict.failure.reason)
         verdict = rejected(make(login), b"+OK\r\n-ERR\r\n-ERR no such box\r\n")
-        self.assertEqual(verdict.failure.reason, "backend answered -ERR b'no such box'")
+        self.assertEqual(verdict.failure.reason, "backend answered -ERR no such box")
 
     def test_endless_capabilities(self) -> None:
         """A list is bounded as a whole, not only by the line."""
