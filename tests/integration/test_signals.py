@@ -41,7 +41,8 @@ from tests.integration.test_daemon import (
 from tests.support.ports import LOOPBACK, free_ports, is_open, poll
 from tests.support.processes import alive
 
-GRACE_SECONDS = 3
+GRACE_SECONDS = 10
+"""Long enough for all that a test does meanwhile, on a machine that hesitates."""
 STOP_SECONDS = 25
 """Generous: two noisy cores."""
 ROUTES = f"{ALICE} east\n"
