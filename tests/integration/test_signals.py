@@ -91,7 +91,8 @@ class SignalCase(DaemonCase):
             server(**of_server)
             + (mapping or mapping_file())
             + destinations(east=self.east.port, west=self.west.port)
-            + listener(self.port)
+            # Clients stay for the length of a test, however slow the machine.
+            + listener(self.port, preauth_timeout="10m")
             + capabilities("imap", "pop3", "submission")
             + more
         )
@@ -297,7 +298,7 @@ class HupTests(SignalCase):
         visitors = [threading.Thread(target=visit) for _ in range(4)]
         for visitor in visitors:
             visitor.start()
-        # A supervisor starts a process each time, and clients have half a minute to log in.
+        # A supervisor starts a process each time.
         for _ in range(10 if WORKERS == 1 else 3):
             seen = len(answers)
             daemon.reload()
