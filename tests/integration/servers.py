@@ -21,6 +21,7 @@ USERS = {
         "alice@example.org": "alice-secret",
         "odd@example.org": 'a "quoted\\ pass word',
         "mover@example.org": "east-secret",
+        "unheard@example.org": "east-secret",
     },
     "west": {
         "bob@example.org": "bob-secret",
