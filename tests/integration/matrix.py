@@ -15,6 +15,7 @@ from tests.integration.proxy import MODES, PROTOCOLS, Destination, Proxy, Settin
 ALICE, ALICE_SECRET = "alice@example.org", servers.USERS["east"]["alice@example.org"]
 BOB, BOB_SECRET = "bob@example.org", servers.USERS["west"]["bob@example.org"]
 ODD, ODD_SECRET = "odd@example.org", servers.USERS["east"]["odd@example.org"]
+WITNESS, WITNESS_SECRET = "witness@example.org", servers.USERS["east"]["witness@example.org"]
 USERS = {ALICE: ("east", ALICE_SECRET), BOB: ("west", BOB_SECRET)}
 # A name in one place, an address in the other: the certificates are for both.
 HOSTS = {"east": "localhost", "west": "127.0.0.1"}
@@ -49,7 +50,11 @@ def started(settings: Settings) -> Proxy:
 @cache
 def proxy(behind: str) -> Proxy:
     """The mailroute whose backends are all reached in this mode."""
-    routes = {ODD: "east", **{user: name for user, (name, _secret) in USERS.items()}}
+    routes = {
+        ODD: "east",
+        WITNESS: "east",
+        **{user: name for user, (name, _secret) in USERS.items()},
+    }
     return started(Settings(tuple(destination(name, behind) for name in HOSTS), routes))
 
 
