@@ -98,21 +98,21 @@ _GOOD = {"imap": "OK", "pop3": "+OK", "submission": "235", "managesieve": "OK"}
 _used_ports: set[int] = set()
 
 
-def connected(port: int) -> socket.socket:
-    """Connect from a port that no connection of this process had before.
+def connected(port: int, host: str = LOOPBACK, source: str = LOOPBACK) -> socket.socket:
+    """Connect from a port that no connection of this process had before; ``source`` is an address.
 
     Sessions are found in the log by it, and the kernel gives ports of loopback again very soon.
     """
     while True:
-        sock = socket.socket()
-        sock.bind((LOOPBACK, 0))
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        sock.bind((source, 0))
         own = sock.getsockname()[1]
         if own not in _used_ports:
             break
         sock.close()
     _used_ports.add(own)
     sock.settimeout(PATIENCE_SECONDS)
-    sock.connect((LOOPBACK, port))
+    sock.connect((host, port))
     return sock
 
 

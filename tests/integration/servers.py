@@ -22,6 +22,7 @@ USERS = {
         "odd@example.org": 'a "quoted\\ pass word',
         "witness@example.org": "witness-secret",
         "mover@example.org": "east-secret",
+        "unheard@example.org": "east-secret",
     },
     "west": {
         "bob@example.org": "bob-secret",

@@ -9,7 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tests.integration.clients import PATIENCE_SECONDS, trust
+from tests.integration.clients import connected, trust
 from tests.integration.matrix import ProxyTestCase, destination, started
 from tests.integration.proxy import Proxy, Settings, front_certificate
 from tests.support.installed import require
@@ -102,9 +102,7 @@ class HAProxyTests(ProxyTestCase):
 
     def visit(self, way: str, client: str, is_secure: bool = False) -> dict[str, object]:
         """Greeted, and gone again; returns the session's fields in mailroute's log."""
-        host = LOOPBACK if client == CLIENT else client
-        source = (client, 0)
-        sock = socket.create_connection((host, self.ports[way]), PATIENCE_SECONDS, source)
+        sock = connected(self.ports[way], LOOPBACK if client == CLIENT else client, client)
         if is_secure:
             sock = trust().wrap_socket(sock, server_hostname="localhost")
         with sock, sock.makefile("rb") as stream:
@@ -145,8 +143,7 @@ class HAProxyTests(ProxyTestCase):
 
     def test_past_it(self) -> None:
         """Whoever comes from elsewhere is not served, whatever header he sends."""
-        target = (LOOPBACK, self.front.ports["imap", "plain"])
-        with socket.create_connection(target, PATIENCE_SECONDS, (CLIENT, 0)) as sock:
+        with connected(self.front.ports["imap", "plain"], source=CLIENT) as sock:
             sock.sendall(b"PROXY TCP4 192.0.2.66 127.0.0.1 1 143\r\n")
             self.assertEqual(self._rest(sock), b"")
             address = f"{CLIENT}:{sock.getsockname()[1]}"

@@ -20,6 +20,7 @@ from tests.integration.proxy import PROTOCOLS, Proxy, Settings, table
 from tests.support.ports import poll
 
 SOURCES = ("127.0.0.2", "127.0.0.3")
+"""From which only these tests come to the servers, which others use as well."""
 NOT_OURS = "192.0.2.77"
 """For documentation (RFC 5737): no machine has it."""
 SECONDS = 60
@@ -59,11 +60,14 @@ class WayCase(ProxyTestCase):
                 self.assertTrue(wire.ask(f"RCPT TO:<{ALICE}>").startswith("250"))
 
     def logins(self, protocol: str) -> list[tuple[str, str]]:
-        """Method and address of every login that the backend's log tells of."""
-        if protocol != "submission":
-            return re.findall(_LOGIN.format(protocol), servers.dovecot("east").log())
-        pattern = r"client=[^\[]*\[([0-9.]+)\], sasl_method=([A-Z-]+)"
-        return [(way, source) for source, way in re.findall(pattern, servers.postfix("east").log())]
+        """Method and address of every login from SOURCES that the backend's log tells of."""
+        if protocol == "submission":
+            pattern = r"client=[^\[]*\[([0-9.]+)\], sasl_method=([A-Z-]+)"
+            found = re.findall(pattern, servers.postfix("east").log())
+            logins = [(way, source) for source, way in found]
+        else:
+            logins = re.findall(_LOGIN.format(protocol), servers.dovecot("east").log())
+        return [(way, source) for way, source in logins if source in SOURCES]
 
     def new_logins(self, protocol: str, known: int, count: int) -> list[tuple[str, str]]:
         """So many behind those that are known; waits for them."""
