@@ -23,6 +23,8 @@ from tests.support.processes import START_SECONDS, alive
 PATIENCE_SECONDS = 120
 """For what is bound to happen on two noisy cores."""
 STOP_SECONDS = 30
+BACKEND_TIMEOUT, PREAUTH_TIMEOUT = "40s", "5m"
+"""Where a test does not choose: not to be met with, however slow the machine."""
 WORKERS = int(os.environ.get("MAILROUTE_TEST_WORKERS", "1"))
 """How many processes serve, where a test does not choose."""
 VISITS = 12 * WORKERS if WORKERS > 1 else 1
@@ -243,6 +245,7 @@ def destinations(**ports: int) -> str:
 def listener(port: int, protocol: str = "imap", **more: object) -> str:
     """A listener without TLS at which passwords are welcome, if ``capabilities`` allows it."""
     pairs: dict[str, Any] = {"protocol": protocol, "bind": [f"{LOOPBACK}:{port}"], "tls": "plain"}
+    pairs["preauth_timeout"] = PREAUTH_TIMEOUT
     return table(f"listener.{protocol}-{port}", **(pairs | more))
 
 
@@ -260,6 +263,7 @@ def server(**pairs: object) -> str:
         "hostname": "front.example.org",
         "workers": WORKERS,
         "auth_failure_delay": "50ms",
+        "backend_timeout": BACKEND_TIMEOUT,
         "shutdown_grace": "1s",
     }
     return table("server", **(usual | pairs))

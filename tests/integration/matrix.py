@@ -15,6 +15,7 @@ from tests.integration.proxy import MODES, PROTOCOLS, Destination, Proxy, Settin
 ALICE, ALICE_SECRET = "alice@example.org", servers.USERS["east"]["alice@example.org"]
 BOB, BOB_SECRET = "bob@example.org", servers.USERS["west"]["bob@example.org"]
 ODD, ODD_SECRET = "odd@example.org", servers.USERS["east"]["odd@example.org"]
+WITNESS, WITNESS_SECRET = "witness@example.org", servers.USERS["east"]["witness@example.org"]
 # Nobody logs in by this name: a server that has heard of it was told what it should not be.
 UNHEARD, UNHEARD_SECRET = "unheard@example.org", servers.USERS["east"]["unheard@example.org"]
 USERS = {ALICE: ("east", ALICE_SECRET), BOB: ("west", BOB_SECRET)}
@@ -52,7 +53,7 @@ def started(settings: Settings) -> Proxy:
 def proxy(behind: str) -> Proxy:
     """The mailroute whose backends are all reached in this mode."""
     routes = {user: name for user, (name, _secret) in USERS.items()}
-    routes |= {ODD: "east", UNHEARD: "east"}
+    routes |= {ODD: "east", UNHEARD: "east", WITNESS: "east"}
     return started(Settings(tuple(destination(name, behind) for name in HOSTS), routes))
 
 

@@ -19,7 +19,7 @@ import psycopg2
 from twisted.trial.unittest import SkipTest
 
 from tests.integration.certificates import Authority
-from tests.support.ports import free_ports
+from tests.support.ports import free_ports, poll
 
 MISSING = "missing postgres: apt-get install postgresql"
 START_SECONDS = 60
@@ -98,6 +98,11 @@ class PostgresServer:
 
     def suspend(self) -> None:
         """Hang: every process of the server is stopped, connections stay open."""
+        postmaster, *_ = self._pids()
+        os.kill(postmaster, signal.SIGSTOP)
+        # From then on it starts no others, which would answer.
+        if not poll(lambda: _is_stopped(postmaster), START_SECONDS):
+            raise TimeoutError("the postmaster goes on after SIGSTOP")
         for pid in self._pids():
             # A server process for a connection that has just ended may be gone already.
             with contextlib.suppress(ProcessLookupError):
@@ -110,7 +115,7 @@ class PostgresServer:
                 os.kill(pid, signal.SIGCONT)
 
     def _pids(self) -> list[int]:
-        """The postmaster first, so that it starts no others, then its children."""
+        """The postmaster first, then its children."""
         assert self._process is not None
         parent = self._process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
@@ -146,6 +151,10 @@ class PostgresServer:
                 return list(cursor.fetchall()) if cursor.description else []
         finally:
             connection.close()
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @functools.cache

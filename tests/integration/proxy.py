@@ -18,7 +18,13 @@ from typing import Any
 
 from tests.integration import servers
 from tests.integration.certificates import Issued
-from tests.integration.daemon import WORKERS, all_serve, children
+from tests.integration.daemon import (
+    BACKEND_TIMEOUT,
+    PREAUTH_TIMEOUT,
+    WORKERS,
+    all_serve,
+    children,
+)
 from tests.support.ports import LOOPBACK, free_ports, poll
 from tests.support.processes import ServerProcess
 
@@ -220,6 +226,7 @@ class Proxy:
             "workers": WORKERS,
             "shutdown_grace": "1s",
             "auth_failure_delay": "50ms",
+            "backend_timeout": BACKEND_TIMEOUT,
             "log_format": "json",
             **settings.server,
         }
@@ -230,7 +237,7 @@ class Proxy:
         parts = [table("server", server), mapping, table("tls.certificate.front", certificate)]
         for (protocol, mode), port in self.ports.items():
             listener = {"protocol": protocol, "bind": [f"{LOOPBACK}:{port}"], "tls": mode}
-            listener.update(settings.listener)
+            listener |= {"preauth_timeout": PREAUTH_TIMEOUT, **settings.listener}
             if settings.client_ca and mode != "plain":
                 listener["client_ca"] = settings.client_ca
             parts.append(table(f"listener.{protocol}-{mode}", listener))

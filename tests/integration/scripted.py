@@ -98,8 +98,8 @@ class ScriptedBackend:
         except (OSError, EOFError):
             pass  # mailroute has left, which the test sees by ``open``.
         finally:
-            self._playing.discard(connection)
             played.close()
+            self._playing.discard(connection)
 
 
 def accept_login(talk: Talk) -> None:

@@ -20,6 +20,7 @@ USERS = {
     "east": {
         "alice@example.org": "alice-secret",
         "odd@example.org": 'a "quoted\\ pass word',
+        "witness@example.org": "witness-secret",
         "mover@example.org": "east-secret",
         "unheard@example.org": "east-secret",
     },

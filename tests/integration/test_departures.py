@@ -110,6 +110,8 @@ class DepartureTests(ProxyTestCase):
         backend().script = accept_login
         with self.connect() as wire:
             self.assertTrue(wire.log_in(USER, "secret").is_accepted)
+        # Nothing of it is counted by the next test.
+        self.gone(wire.origin)
 
     def test_handshake(self) -> None:
         """In the middle of the TLS handshake."""

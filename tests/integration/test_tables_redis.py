@@ -207,7 +207,7 @@ class OutageTests(RedisCase):
 
     async def test_restart(self) -> None:
         """A server that goes is a failure, and is asked again when it is back."""
-        table = self.make(lookup_seconds=2.0)
+        table = self.make()
         self.assertEqual(await table.get(ALICE), ("east",))
         self.server.stop()
         await self.fails(table)
@@ -219,7 +219,8 @@ class OutageTests(RedisCase):
     async def test_hanging(self) -> None:
         """A server that hangs is a failure in time; connections do not pile up."""
         table = self.make(lookup_seconds=0.5, pool_size=2)
-        self.assertEqual(await table.get(ALICE), ("east",))
+        # The allowance is for the server that hangs: one that serves may be too slow for it.
+        await self.recovers(table)
         self.server.suspend()
         for _ in range(4):
             await self.fails(table)
