@@ -59,6 +59,7 @@ class MailrouteService(Service):
         self._source = composition.make_source(configuration, reactor)
         self._mapping = ExchangeableTable(self._source)
         self._cache = composition.make_cache(configuration, self._mapping, reactor)
+        self._source.watch(self._cache.expire)
         self._tls = composition.make_server_tls(configuration)
         self._clock = CoarseClock(reactor)
         self._poller = Poller(reactor)
@@ -201,11 +202,11 @@ class MailrouteService(Service):
         )
 
     async def renew(self) -> str:
-        """Read the mapping file and the certificates anew and forget what was looked up.
+        """Read the mapping file and the certificates anew; whatever was looked up is asked again.
 
         What is broken keeps its old content and is named in the log.  Returns what was done.
         """
-        done = ["cache dropped"]
+        done = ["cache expired"]
         try:
             await self._source.reload()
             # Tables that may have several files say themselves what became of them.
@@ -224,7 +225,7 @@ class MailrouteService(Service):
             done.append("the old trust in backends stays")
             self._complain(complaints)
         # Not before: until a file is read, logins get and remember what the old one says.
-        self._cache.drop()
+        self._cache.expire()
         return ", ".join(done)
 
     def _complain(self, complaints: Sequence[str]) -> None:

@@ -113,6 +113,7 @@ TWISTED_TABLES = frozenset(
         "sql_query",
         "sql_table",
         "sqlite",
+        "sqlite_changes",
     )
 )
 

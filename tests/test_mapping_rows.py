@@ -91,7 +91,7 @@ class MappingRowTests(SynchronousTestCase):
     def test_routed(self) -> None:
         """Found and absent, each for its own time from the insertion."""
         for row, destination, seconds in ROUTED:
-            self.cached.drop()
+            self.cached.expire()
             self.database.row = row
             self.assertEqual(self.successResultOf(self.routing()).destination, destination, row)
             for passed, known in ((seconds - 1, True), (1, False)):
@@ -102,7 +102,7 @@ class MappingRowTests(SynchronousTestCase):
     def test_undeclared(self) -> None:
         """A destination that is not declared, other letters included, is no default by itself."""
         for row in (("New",), ("elsewhere",)):
-            self.cached.drop()
+            self.cached.expire()
             self.database.row = row
             self.assertIn(repr(row[0]), self.fails())
             routed = self.successResultOf(self.routing(undeclared="default"))

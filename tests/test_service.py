@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from mailroute.errors import ConfigurationError
 from mailroute.net.acceptor import Acceptor
 from mailroute.route import Trust
 from mailroute.service import MailrouteService
+from mailroute.tables.cached import NOT_CACHED
+from mailroute.tables.contract import Key, Row
+from mailroute.tables.file import FileTable
 from mailroute.tables.sql_table import SqlTable
 from tests.integration.certificates import Authority
 from tests.support.backends import House
@@ -317,7 +321,18 @@ class ReloadTests(ServiceCase):
         self.assertEqual(self.log_in(self.client()), JOINED)
         self.assertEqual((len(self.east.visits), len(self.west.visits)), (2, 1))
         (words,) = [text for text in self.said("info") if "reloaded" in text]
-        self.assertEqual(words, "reloaded: cache dropped, mapping file read, certificates read")
+        self.assertEqual(words, "reloaded: cache expired, mapping file read, certificates read")
+
+    def test_changed_source(self) -> None:
+        """What the source says may be another now: nothing that was looked up counts any more."""
+        told: list[Callable[[], None]] = []
+        self.patch(FileTable, "watch", lambda _table, changed: told.append(changed))
+        service = self.start()
+        self.assertEqual(self.log_in(self.client()), JOINED)
+        self.assertEqual(service._cache.peek(Key("alice")), Row("east"))
+        (changed,) = told
+        changed()
+        self.assertIs(service._cache.peek(Key("alice")), NOT_CACHED)
 
     def test_long_file(self) -> None:
         """Until the file is read the old content serves, and is forgotten then."""
@@ -338,7 +353,7 @@ class ReloadTests(ServiceCase):
         service = self.start()
         self.patch(service, "_source", SqlTable.__new__(SqlTable))
         renewed = Deferred.fromCoroutine(service.renew())
-        self.assertEqual(self.successResultOf(renewed), "cache dropped, certificates read")
+        self.assertEqual(self.successResultOf(renewed), "cache expired, certificates read")
 
     def test_broken_mapping(self) -> None:
         """A destination that does not exist: an error in the log, and the old routes."""
@@ -349,7 +364,7 @@ class ReloadTests(ServiceCase):
         (error,) = self.said("error")
         self.assertIn("nowhere", error)
         self.assertTrue(error.endswith("the old content stays"))
-        self.assertIn("dropped, the old mapping stays, certificates read", self.said("info")[-1])
+        self.assertIn("expired, the old mapping stays, certificates read", self.said("info")[-1])
 
     def test_broken_certificate(self) -> None:
         """The old certificate stays, and the mapping is read all the same."""

@@ -2,7 +2,7 @@
 
 What is remembered belongs to the identifier and to every value that the table's answer varies
 on.  Failures are not remembered; while the table fails, a found row may be served beyond its
-time, an absence never.
+time, an absence never.  When the table's content changes, every answer's time is over at once.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from mailroute.tables.deadline import Clock
 
 REVALIDATION_SECONDS = 5.0
 """A key is revalidated at most once in this time."""
-
-_FREED_AT_ONCE = 1000
 
 _log = Logger(namespace="mailroute.tables")
 
@@ -55,12 +53,15 @@ class CachePolicy:
 class _Entry:
     row: Row | None
     expires: float
+    epoch: int
+    """The cache's when the question was put; an entry of an earlier one has expired."""
 
 
 @dataclass(slots=True)
 class _Flight:
     """A question under way and who waits for its answer."""
 
+    epoch: int
     waiting: list[Deferred[Row | None]] = field(default_factory=list)
     keep: bool = True
     """Whether the answer may be remembered: not if its key was invalidated meanwhile."""
@@ -79,6 +80,7 @@ class CachedTable:
         self._flights: dict[Hashable, _Flight] = {}
         self._revalidated: OrderedDict[Hashable, float] = OrderedDict()
         self._failing = False
+        self._epoch = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -127,13 +129,19 @@ class CachedTable:
         remembered = self._remembered(name)
         return NOT_NOW if remembered is NOT_CACHED else remembered
 
-    def drop(self, identifier: str | None = None) -> None:
-        """Forget an identifier, or everything; answers under way are not remembered either."""
-        if identifier is None:
-            forgotten, self._entries = self._entries, OrderedDict()
-            self._free(forgotten)
-            names = [*self._flights, *self._revalidated]
-        elif self._variables:
+    def expire(self) -> None:
+        """Let every answer's time be over, also of those under way: the content has changed.
+
+        While the table fails, rows that were found before are served on.
+        """
+        self._epoch += 1
+        self._revalidated.clear()
+        # The next one asks anew, instead of waiting for an answer that may be of the old content.
+        self._flights.clear()
+
+    def drop(self, identifier: str) -> None:
+        """Forget an identifier; answers under way are not remembered either."""
+        if self._variables:
             every = (*self._entries, *self._flights, *self._revalidated)
             names = [name for name in every if name[0] == identifier]  # type: ignore[index]
         else:
@@ -143,19 +151,12 @@ class CachedTable:
             self._revalidated.pop(name, None)
             self._disown(name)
 
-    def _free(self, forgotten: OrderedDict[Hashable, _Entry]) -> None:
-        """Give the memory back step by step: a million entries take a second."""
-        for _ in range(min(len(forgotten), _FREED_AT_ONCE)):
-            forgotten.popitem()
-        if forgotten:
-            self._clock.callLater(0, self._free, forgotten)
-
     def _name(self, key: Key) -> Hashable:
         return (key.identifier, *[getattr(key, variable) for variable in self._variables])
 
     def _remembered(self, name: Hashable) -> Row | Literal[Unanswered.NOT_CACHED] | None:
         entry = self._entries.get(name)
-        if entry is None or entry.expires <= self._clock.seconds():
+        if entry is None or entry.epoch != self._epoch or entry.expires <= self._clock.seconds():
             return NOT_CACHED
         self._entries.move_to_end(name)
         return entry.row
@@ -166,9 +167,12 @@ class CachedTable:
             return None
         return entry.row
 
-    def _remember(self, name: Hashable, row: Row | None) -> None:
+    def _remember(self, name: Hashable, row: Row | None, epoch: int) -> None:
+        known = self._entries.get(name)
+        if known is not None and known.epoch > epoch:
+            return
         lifetime = self._policy.negative_ttl if row is None else self._lifetime(row)
-        self._entries[name] = _Entry(row, self._clock.seconds() + lifetime)
+        self._entries[name] = _Entry(row, self._clock.seconds() + lifetime, epoch)
         self._entries.move_to_end(name)
         while len(self._entries) > self._policy.max_entries:
             self._entries.popitem(last=False)
@@ -205,7 +209,7 @@ class CachedTable:
         """
         is_new = flight is None
         if flight is None:
-            flight = self._flights[name] = _Flight()
+            flight = self._flights[name] = _Flight(self._epoch)
         answer: Deferred[Row | None] = Deferred(flight.waiting.remove)
         flight.waiting.append(answer)
         if is_new:
@@ -219,7 +223,7 @@ class CachedTable:
             del self._flights[name]
         if not isinstance(result, TwistedFailure):
             if flight.keep:
-                self._remember(name, result)
+                self._remember(name, result, flight.epoch)
         elif not flight.waiting and not result.check(LookupFailed):
             _log.failure("a lookup failed that nobody waits for", failure=result)
         while flight.waiting:

@@ -54,6 +54,7 @@ class ColonFileTable(StringTable):
         self._seen: Signature | None = None
         self._faults: tuple[str, ...] = (f"{path} has not been read yet",)
         self._next_look: Any = None
+        self._changed: Callable[[], None] = _nobody
 
     async def get(self, key: str) -> Values | None:
         """Return the values of the key.  Raises LookupFailed while there was no good file."""
@@ -118,6 +119,10 @@ class ColonFileTable(StringTable):
         """Look at the file now; what is wrong with it is logged, and the old content stays."""
         await self._look_now(at_once=True)
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """See StringTable."""
+        self._changed = changed
+
     async def start(self) -> None:
         """Read the file, if ``check`` did not, and look at it from time to time."""
         self._next_look = self._clock.callLater(LOOK_SECONDS, self._look_again)
@@ -166,6 +171,7 @@ class ColonFileTable(StringTable):
             old, self._content = self._content, look.content
             if old is not None:
                 self._aside(old.release)
+            self._changed()
         if look.faults or self._content is not None:
             self._faults = look.faults
 
@@ -182,6 +188,10 @@ class ColonFileTable(StringTable):
         if look.content is None:
             raise LookupFailed(f"{look.faults[0]}; the old content stays")
         return changed
+
+
+def _nobody() -> None:
+    """Remembers nothing."""
 
 
 def _look(path: str, judged: Signature | None, seen: Signature | None, at_once: bool) -> _Look:

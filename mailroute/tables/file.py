@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from twisted.internet.defer import DeferredLock
 
@@ -57,6 +57,9 @@ class FileTable:
     def check(self) -> Sequence[str]:
         """Nothing more to try: the file has been read."""
         return ()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nothing changes but by ``reload``."""
 
     async def start(self) -> None:
         """Nothing to start: every table has the same life."""

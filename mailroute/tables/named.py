@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
@@ -49,6 +49,11 @@ class NamedTables(Mapping[str, StringTable]):
         """Read files anew; what is wrong is logged, and the old content stays."""
         reloaded = [Deferred.fromCoroutine(table.reload()) for table in self._tables.values()]
         await self._all(reloaded, "reloaded")
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this when answers of any table may be others than before."""
+        for table in self._tables.values():
+            table.watch(changed)
 
     async def start(self) -> None:
         """Start every table.  What cannot start now is logged and recovers by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import DeferredLock
 
@@ -106,6 +106,10 @@ class SqlQueryTable(StringTable):
             self._begun = True
             return []
         return [f"{self._place}.dsn: the database cannot be asked now: {why}"]
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """See StringTable."""
+        self._store.watch(changed)
 
     async def start(self) -> None:
         """Begin to serve."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailroute.errors import ConfigurationError, LookupFailed
@@ -85,6 +85,12 @@ class SqlStore:
         be asked now, or None.  Raises ConfigurationError where it refuses one.
         """
         raise NotImplementedError
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this from ``start`` on when answers may be others than before.
+
+        For whoever remembers them.  Most engines cannot tell.
+        """
 
     async def start(self) -> None:
         """Begin to serve."""

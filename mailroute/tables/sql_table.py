@@ -94,6 +94,12 @@ class SqlTable:
             warning = NO_PLACEHOLDER
         return [] if warning is None else [warning]
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this from ``start`` on when answers may be others than before.
+
+        For whoever remembers them.  Most tables cannot tell.
+        """
+
     async def reload(self) -> None:
         """A database has no files to be read anew."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailroute.errors import LookupFailed
 from mailroute.tables.blocking import BlockingPool
@@ -21,7 +21,8 @@ from mailroute.tables.sql_store import (
 )
 from mailroute.tables.sql_table import CHECK_SECONDS, one_line
 from mailroute.tables.sql_url import SqliteTarget
-from mailroute.tables.sqlite import MAX_THREADS, SqliteFile, end_in_time, refuses
+from mailroute.tables.sqlite_changes import SqliteChanges
+from mailroute.tables.sqlite_file import MAX_THREADS, SqliteFile, end_in_time, refuses
 
 _NEW_FILE_MODE = 0o640
 
@@ -38,6 +39,11 @@ class SqliteStore(SqlStore):
             min(MAX_THREADS, settings.pool_size),
             reactor,
         )
+        self._changes = SqliteChanges(self._pool, reactor)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """See SqlStore."""
+        self._changes.watch(changed)
 
     async def run(self, question: Question, until: float) -> Answer:
         """Put a statement.  Raises LookupFailed."""
@@ -107,9 +113,11 @@ class SqliteStore(SqlStore):
     async def start(self) -> None:
         """Begin to serve."""
         self._pool.start()
+        self._changes.start()
 
     async def close(self) -> None:
         """End the threads."""
+        self._changes.stop()
         await self._pool.close()
 
 

@@ -6,7 +6,7 @@ which says what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,6 +90,12 @@ class StringTable:
         What is wrong is logged, and the old content stays.
         """
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this from ``start`` on when answers may be others than before.
+
+        For whoever remembers them.  Most tables cannot tell.
+        """
+
     async def start(self) -> None:
         """Begin to serve; a server that is away now may come later."""
 
@@ -118,6 +124,9 @@ class ServingLife(Life, Protocol):
 
     async def reload(self) -> None:
         """Read files anew."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this when answers may be others than before."""
 
 
 class TableSource:
@@ -151,6 +160,11 @@ class TableSource:
         """Read files anew; what is wrong is logged, and the old content stays."""
         if self._life is not None:
             await self._life.reload()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """See StringTable."""
+        if self._life is not None:
+            self._life.watch(changed)
 
     async def start(self) -> None:
         """Begin to serve."""

@@ -144,7 +144,7 @@ class Proxy:
         self.mapping_file.write_text("".join(f"{who} {where}\n" for who, where in routes.items()))
 
     def reload(self) -> None:
-        """Have the mapping file read anew and the cache dropped, and wait for that."""
+        """Have the mapping file read anew and the cache expired, and wait for that."""
         before = len(self.records())
         os.kill(self.pid, signal.SIGHUP)
         self.wait_until(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -91,6 +92,52 @@ class SourceTests(ProxyTestCase):
         front.reload()
         front.wait_until(lambda: "the old content stays" in front.text())
         self.succeeds(front, ALICE, ALICE_SECRET)
+
+    def test_update(self) -> None:
+        """What was looked up a moment ago is asked anew when the database or the file changes."""
+        folder = Path(tempfile.mkdtemp(prefix="mailroute-source-"))
+        self.addCleanup(shutil.rmtree, folder)
+        database, routes = folder / "routes.db", folder / "routes"
+        writer = sqlite3.connect(database, isolation_level=None)
+        self.addCleanup(writer.close)
+        writer.execute("CREATE TABLE routes (identifier TEXT PRIMARY KEY, destination TEXT)")
+
+        def update(destination: str) -> None:
+            writer.execute("REPLACE INTO routes VALUES (?, ?)", (ALICE, destination))
+
+        def rewrite(destination: str) -> None:
+            routes.write_text(f"{ALICE}: {destination}\n")
+
+        query = "SELECT destination FROM routes WHERE identifier = "
+        postfix = folder / "routes.cf"
+        postfix.write_text(f"dbpath = {database}\nquery = {query}'%s'\n")
+        sql = '[mapping]\nsource = "sql"\n'
+        sql += table("mapping.sql", {"url": f"sqlite://{database}", "query": f"{query}$1"})
+        kinds = {
+            "file": ({"file": str(routes)}, rewrite),
+            "sql_query": (
+                {"driver": "sqlite3", "dsn": str(database), "lookup": f"{query}$1"},
+                update,
+            ),
+            "postfix": ({"map": f"sqlite:{postfix}"}, update),
+        }
+        named = table("mapping.table", {"name": "routes"})
+        configured = [
+            (_TABLE + named + table("table.routes", {"type": kind, **keys}), change)
+            for kind, (keys, change) in kinds.items()
+        ]
+        for mapping, change in ((sql, update), *configured):
+            change("east")
+            front = self.front(mapping)
+            self.assertTrue(self.log_in(front, ALICE, ALICE_SECRET).is_accepted)
+            change("west")
+            # Alice is known in the east only; nobody but the log tells her that she is sent west.
+            front.wait_until(
+                lambda f=front: self.log_in(f, ALICE, ALICE_SECRET).code == "AUTHENTICATIONFAILED",
+                SECONDS,
+            )
+            front.wait_for("login-failed", user=ALICE, destination="west")
+            front.stop()
 
     def test_values(self) -> None:
         """A value may fit a destination's pattern, or be an address."""

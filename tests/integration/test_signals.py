@@ -6,14 +6,13 @@ import hashlib
 import shutil
 import signal
 import socket
-import sqlite3
 import ssl
 import tempfile
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 
+from tests.integration import engines
 from tests.integration.certificates import Authority, Issued
 from tests.integration.daemon import (
     PATIENCE_SECONDS,
@@ -35,8 +34,6 @@ from tests.integration.test_daemon import (
     DaemonCase,
     login,
     mapping_file,
-    mapping_sql,
-    write_database,
 )
 from tests.support.ports import LOOPBACK, free_ports, is_open, poll
 from tests.support.processes import alive
@@ -240,23 +237,30 @@ class HupTests(SignalCase):
         self.assertEqual(daemon.defects(), [])
 
     def test_cache(self) -> None:
-        """Remembered rows and absences are dropped."""
-        folder = Path(tempfile.mkdtemp(prefix="mailroute-db-"))
-        self.addCleanup(shutil.rmtree, folder)
-        write_database(folder / "db")
-        daemon = self.serve(mapping=mapping_sql(folder / "db"))
+        """Remembered rows and absences expire; such rows serve on while the database fails."""
+        engine = engines.postgresql()
+        engine.fill({ALICE: "east"})
+        mapping = table("mapping", source="sql")
+        mapping += table("mapping.sql", url=engine.url, query=engines.QUERY)
+        daemon = self.serve(mapping=mapping)
         # Each process remembers for itself.
         for _ in range(VISITS):
             self.assertIn(b"at east", login(self.port))
             self.assertIn(b"a NO [AUTH", login(self.port, "bob@example.org"))
-        with closing(sqlite3.connect(folder / "db")) as database, database:
-            database.execute("UPDATE routes SET destination = 'west'")
-            database.execute("INSERT INTO routes VALUES ('bob@example.org', 'east')")
+        engine.execute(
+            "UPDATE outage_routes SET destination = 'west'",
+            "INSERT INTO outage_routes VALUES ('bob@example.org', 'east')",
+        )
         self.assertIn(b"at east", login(self.port), "it is remembered")
         daemon.reload()
         for _ in range(VISITS):
             self.assertIn(b"at west", login(self.port))
             self.assertIn(b"at east", login(self.port, "bob@example.org"))
+        engine.stop()
+        self.addCleanup(engine.start)
+        daemon.reload()
+        for _ in range(VISITS):
+            self.assertIn(b"at west", login(self.port))
         daemon.stop()
 
     def test_certificates(self) -> None:

@@ -24,6 +24,8 @@ FOLDER = "/srv/tutorial"
 PORTS = ("10143", "10144", "10993")
 PID_FILES = ("mailroute.pid", "east/run/master.pid", "west/run/master.pid")
 SECONDS = 120
+VISITS = 10
+"""So many connections have met both workers."""
 
 _BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -105,11 +107,12 @@ class TutorialTests(TestCase):
             elif kind == "sh" and "tail -n 1" in content:
                 self.wait_for("user=alice@example.org destination=east", content)
             elif kind == "sh" and "sleep" in content:
-                # Three seconds do for a reader, and not where a machine stands still meanwhile.
-                reload, _, then = content.partition("sleep 3\n")
-                self.run_commands(reload)
-                self.wait_for(" reloaded: ", "cat mailroute.log")
-                printed = self.run_commands(then)
+                # Three seconds do for a reader, and not where a machine stands still meanwhile:
+                # then each worker has to have answered.
+                command = content.removeprefix("sleep 3\n") * VISITS
+                self.run_commands("sleep 3")
+                self.assertTrue(poll(lambda c=command: "east" not in self.run_commands(c), SECONDS))
+                printed = self.run_commands(content)
             elif kind == "sh":
                 printed = self.run_commands(content)
             elif kind in ("file", "toml"):

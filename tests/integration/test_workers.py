@@ -607,7 +607,7 @@ class RightsTests(WorkersCase):
         routes = daemon.folder / "routes"
         routes.chmod(0o600)
         daemon.reload()
-        self.assertIn("reloaded: cache dropped, the old mapping stays\n", daemon.log_text())
+        self.assertIn("reloaded: cache expired, the old mapping stays\n", daemon.log_text())
         self.assertIn(b"at east", login(self.port))
         routes.chmod(0o644)
         old = daemon.log.rename(daemon.folder / "log.1")

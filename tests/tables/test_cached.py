@@ -10,7 +10,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import LookupFailed
-from mailroute.tables import cached
 from mailroute.tables.cached import (
     NOT_CACHED,
     NOT_NOW,
@@ -163,7 +162,7 @@ class MemoryTests(CachedCase):
     def test_ttl_of_the_row(self) -> None:
         """A row's own time counts; nonsense in its place does not."""
         for ttl, seconds in (("5", 5), ("0", 0), ("500.5", 500.5), ("-1", 100), ("inf", 100)):
-            self.cache.drop()
+            self.cache.expire()
             row = Row("east", {"ttl": ttl})
             self.remember(row)
             if seconds:
@@ -172,7 +171,7 @@ class MemoryTests(CachedCase):
                 self.clock.advance(0.25)
             self.assertIs(self.cache.peek(KEY), NOT_CACHED, ttl)
         for ttl in ("soon", "nan", ""):
-            self.cache.drop()
+            self.cache.expire()
             self.remember(Row("east", {"ttl": ttl}))
             self.clock.advance(99)
             self.assertIsNot(self.cache.peek(KEY), NOT_CACHED, ttl)
@@ -335,26 +334,6 @@ class DropTests(CachedCase):
             self.assertEqual(kept, [False, False, True, True])
             self.cache.drop("nobody")
 
-    def test_all(self) -> None:
-        """Everything."""
-        self.remember(EAST)
-        self.remember(EAST, Key(BOB))
-        self.cache.drop()
-        self.assertEqual(len(self.cache), 0)
-
-    def test_very_many(self) -> None:
-        """Everything is forgotten at once, and its memory given back step by step."""
-        cache = CachedTable(_Dictionary(), self.clock, CachePolicy())
-        for number in range(2 * cached._FREED_AT_ONCE + 1):
-            self.successResultOf(Deferred.fromCoroutine(cache.lookup(Key(str(number)))))
-        forgotten = cache._entries
-        cache.drop()
-        self.assertEqual(len(cache), 0)
-        self.assertEqual(len(forgotten), cached._FREED_AT_ONCE + 1)
-        self.clock.advance(0)
-        self.assertEqual(len(forgotten), 0)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
     def test_stale_rows_too(self) -> None:
         """What was dropped is not served while the table fails."""
         self.remember(EAST)
@@ -365,10 +344,10 @@ class DropTests(CachedCase):
 
     def test_under_way(self) -> None:
         """An answer whose key was dropped meanwhile is not remembered; the next one asks anew."""
-        for identifier in (ALICE, None):
+        for forget in (lambda: self.cache.drop(ALICE), lambda: self.cache.expire()):
             self.front(_Table())
             before = self.lookup()
-            self.cache.drop(identifier)
+            forget()
             after = self.lookup()
             self.assertEqual(len(self.behind.asked), 2)
             self.answer(EAST)
@@ -388,6 +367,65 @@ class DropTests(CachedCase):
         self.assertEqual(self.successResultOf(before), EAST)
         self.assertEqual(self.successResultOf(after), WEST)
         self.assertEqual(self.cache.peek(KEY), WEST)
+
+
+class ExpiryTests(CachedCase):
+    """The content has changed: whatever is remembered may be wrong."""
+
+    def test_asked_again(self) -> None:
+        """Every answer's time is over, found or absent, and begins again with the next one."""
+        self.remember(EAST)
+        self.remember(None, Key(BOB))
+        self.cache.expire()
+        for key in (KEY, Key(BOB)):
+            self.assertIs(self.cache.peek(key), NOT_CACHED)
+            self.remember(WEST, key)
+            self.clock.advance(99)
+            self.assertEqual(self.cache.peek(key), WEST)
+
+    def test_table_fails(self) -> None:
+        """While the table fails a row that was found is served on, an absence never."""
+        self.remember(EAST)
+        self.remember(None, Key(BOB))
+        self.cache.expire()
+        asked = self.lookup()
+        self.fail_answer()
+        self.assertEqual(self.successResultOf(asked), EAST)
+        asked = self.lookup(Key(BOB))
+        self.fail_answer()
+        self.failureResultOf(asked, LookupFailed)
+
+    def test_late_answer(self) -> None:
+        """An answer from before the change serves while the table fails, and nobody else."""
+        asked = self.lookup()
+        self.cache.expire()
+        self.answer(EAST)
+        self.assertEqual(self.successResultOf(asked), EAST)
+        self.assertIs(self.cache.peek(KEY), NOT_CACHED)
+        asked = self.lookup()
+        self.fail_answer()
+        self.assertEqual(self.successResultOf(asked), EAST)
+
+    def test_late_old_answer(self) -> None:
+        """Behind one from after the change it is of no use at all."""
+        before = self.lookup()
+        self.cache.expire()
+        after = self.lookup()
+        self.behind.answers.pop().callback(WEST)
+        self.answer(EAST)
+        self.assertEqual(self.successResultOf(before), EAST)
+        self.assertEqual(self.successResultOf(after), WEST)
+        self.assertEqual(self.cache.peek(KEY), WEST)
+
+    def test_revalidation(self) -> None:
+        """That a key has been revalidated a moment ago says nothing of the new content."""
+        self.remember(EAST)
+        self.revalidate()
+        self.answer(EAST)
+        self.cache.expire()
+        asked = self.revalidate()
+        self.answer(WEST)
+        self.assertEqual(self.successResultOf(asked), WEST)
 
 
 class RevalidationTests(CachedCase):

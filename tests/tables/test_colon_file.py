@@ -111,6 +111,20 @@ class ReloadTests(ColonFileCase):
             self.pass_by(15)
             self.answers(table, {"a": ("2",), "b": ("3",)})
 
+    def test_watched(self) -> None:
+        """Whoever remembers answers is told when there is other content, and only then."""
+        told: list[bool] = []
+        table = self.serve("a: 1\n")
+        table.watch(lambda: told.append(True))
+        self.pass_by(60)
+        self.assertEqual(told, [])
+        self.write(": no key\n")
+        self.pass_by(15)
+        self.assertEqual(told, [])
+        self.write("a: 2\n")
+        self.pass_by(60)
+        self.assertEqual(told, [True])
+
     def test_quiet(self) -> None:
         """A file that is still being written is left alone until it rests."""
         table = self.serve("a: 1\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mailroute.errors import ConfigurationError
 from mailroute.tables.named import NamedTables
-from mailroute.tables.string_table import StringTable, Values
+from mailroute.tables.string_table import StringTable, TableSource, Values
 from tests.tables.asking import AskingCase
 
 
@@ -30,6 +32,9 @@ class NotingTable(StringTable):
     async def reload(self) -> None:
         self.notes.append("reload")
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        changed()
+
     async def start(self) -> None:
         self._note("start")
 
@@ -51,6 +56,15 @@ class NamedTablesTests(AskingCase):
         for table in tables.values():
             self.assertEqual(table.notes, ["check", "start", "reload", "close"])
         self.assertEqual((dict(named), len(named)), (tables, 2))
+
+    def test_watch(self) -> None:
+        """A table that is a step of a chain changes the chain's answers."""
+        told: list[bool] = []
+        named = NamedTables({"a": NotingTable(), "b": NotingTable()})
+        TableSource(named["a"], named).watch(lambda: told.append(True))
+        self.assertEqual(len(told), 2)
+        TableSource(named["a"]).watch(lambda: told.append(True))
+        self.assertEqual(len(told), 2)
 
     def test_complaints(self) -> None:
         """Every complaint of every table comes at once."""

@@ -106,6 +106,17 @@ class LookupTests(SqlQueryCase):
         self.assertEqual(self.done(table.list()), [("k", ())])
 
 
+class WatchTests(SqlQueryCase):
+    """Who remembers answers."""
+
+    def test_store(self) -> None:
+        """The database knows of changes, if anybody does."""
+        asked: list[object] = []
+        self.patch(self.store, "watch", asked.append)
+        self.table().watch(self.fail)
+        self.assertEqual(asked, [self.fail])
+
+
 class CheckTests(SqlQueryCase):
     """Before anything is served."""
 

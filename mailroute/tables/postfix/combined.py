@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailroute.errors import ConfigurationError
 from mailroute.tables.postfix.braces import inside_braces, items
@@ -27,6 +27,11 @@ class Combined(StringTable):
         """Reload every table."""
         for table in self._tables:
             await table.reload()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Watch every table."""
+        for table in self._tables:
+            table.watch(changed)
 
     async def start(self) -> None:
         """Start every table."""

@@ -36,6 +36,9 @@ class Server(Protocol):
     def check(self) -> str | None:
         """Try the query, blocking; see StringTable."""
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this when answers may be others than before; see StringTable."""
+
     async def start(self) -> None:
         """Begin to serve."""
 
@@ -100,6 +103,11 @@ class Failover:
                 self._chance(),
             ),
         )
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Watch every server."""
+        for server in self._servers:
+            server.watch(changed)
 
     async def each(self, action: Callable[[Server], Awaitable[None]]) -> None:
         """Do something with every server."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql
@@ -97,6 +97,9 @@ class MysqlServer:
         finally:
             connection.close()
         return None
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """This server tells nobody of its changes."""
 
     async def start(self) -> None:
         """Begin to serve."""

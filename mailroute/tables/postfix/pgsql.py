@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg2
@@ -82,6 +82,9 @@ class PgsqlServer:
         finally:
             connection.close()
         return None
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """This server tells nobody of its changes."""
 
     async def start(self) -> None:
         """Connections are opened when they are needed."""

@@ -182,6 +182,12 @@ class SqlMap(StringTable):
         for table in self._domains.tables:
             await table.reload()
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Watch every server, and the tables of domains."""
+        self._servers.watch(changed)
+        for table in self._domains.tables:
+            table.watch(changed)
+
     async def start(self) -> None:
         """Begin to serve."""
         await self._servers.each(lambda server: server.start())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.blocking import BlockingPool
@@ -11,7 +11,8 @@ from mailroute.tables.deadline import Reactor
 from mailroute.tables.postfix.failover import QueryRefused, Row, Values
 from mailroute.tables.postfix.literals import Query
 from mailroute.tables.sql_table import CHECK_SECONDS, one_line
-from mailroute.tables.sqlite import MAX_THREADS, SqliteFile, end_in_time, refuses
+from mailroute.tables.sqlite_changes import SqliteChanges
+from mailroute.tables.sqlite_file import MAX_THREADS, SqliteFile, end_in_time, refuses
 
 
 class SqliteServer:
@@ -24,6 +25,11 @@ class SqliteServer:
         self._query = query
         self._file = SqliteFile(path)
         self._pool = BlockingPool(self._file.driver(busy_seconds), MAX_THREADS, reactor)
+        self._changes = SqliteChanges(self._pool, reactor)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """See StringTable."""
+        self._changes.watch(changed)
 
     async def rows(self, values: Values, until: float) -> Sequence[Row]:
         """Return the first column of every row.  Raises LookupFailed."""
@@ -66,9 +72,11 @@ class SqliteServer:
     async def start(self) -> None:
         """Begin to serve."""
         self._pool.start()
+        self._changes.start()
 
     async def close(self) -> None:
         """End the threads."""
+        self._changes.stop()
         await self._pool.close()
 
 

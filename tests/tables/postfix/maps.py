@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -63,6 +63,10 @@ class SmallMap(StringTable):
         """Keep it in mind."""
         self.life.append("reloaded")
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Change at once."""
+        changed()
+
     async def start(self) -> None:
         """Keep it in mind."""
         self.life.append("started")
@@ -93,6 +97,10 @@ class SmallServer:
     def check(self) -> str | None:
         """Warn."""
         return self.warning
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Change at once."""
+        changed()
 
     async def start(self) -> None:
         """Keep it in mind."""

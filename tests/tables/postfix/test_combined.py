@@ -63,3 +63,9 @@ class CombinedTests(AwaitingCase):
         self.result(table.close())
         self.assertEqual(self.second.life, ["started", "reloaded", "closed"])
         self.assertEqual(self.first.life, self.second.life)
+
+    def test_watch(self) -> None:
+        """Whichever table changes, the answers may be others."""
+        told: list[bool] = []
+        self.table("pipemap").watch(lambda: told.append(True))
+        self.assertEqual(len(told), 2)

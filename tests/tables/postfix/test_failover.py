@@ -112,3 +112,9 @@ class FailoverTests(AwaitingCase):
         self.result(servers.each(lambda server: server.start()))
         self.result(servers.each(lambda server: server.close()))
         self.assertEqual([self.a.life, self.b.life], [["started", "closed"]] * 2)
+
+    def test_watch(self) -> None:
+        """Any of them may be the one that is asked."""
+        told: list[bool] = []
+        self.servers(self.a, self.b).watch(lambda: told.append(True))
+        self.assertEqual(len(told), 2)

@@ -176,3 +176,9 @@ class SqlMapTests(AwaitingCase):
         self.result(table.close())
         self.assertEqual(self.server.life, ["started", "closed"])
         self.assertEqual(self.domains.life, ["started", "closed"])
+
+    def test_watch(self) -> None:
+        """A change of either may change the answers."""
+        told: list[bool] = []
+        self.table(domain="type:name").watch(lambda: told.append(True))
+        self.assertEqual(len(told), 2)
