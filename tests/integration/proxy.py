@@ -109,6 +109,8 @@ class Proxy:
         )
         self._workers = int(str({"workers": WORKERS, **settings.server}["workers"]))
         self.stop = self._process.stop
+        self.suspend = self._process.suspend
+        self.resume = self._process.resume
 
     def start(self) -> None:
         """Start it, and return when everybody serves.  Raises RuntimeError or TimeoutError."""

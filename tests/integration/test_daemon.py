@@ -157,6 +157,8 @@ class StartTests(DaemonCase):
                 self.assertEqual(daemon.status(), 1)
                 self.assertIn(f"{LOOPBACK}:{other}", daemon.words())
                 daemon.await_log(f" critical {complaint}")
+                # The daemon tells its parent before it tidies up.
+                self.assertTrue(poll(lambda: not daemon.pidfile.exists(), PATIENCE_SECONDS))
                 daemon.log.unlink()
             self.assertIn(f"mailroute: {complaint}", daemon.words())
         self.assertNotIn("Traceback", daemon.words() + daemon.log_text())

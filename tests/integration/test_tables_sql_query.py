@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables import mysql, postgres
 from mailroute.tables.mapping_sql import MappingStatements, SqlMappingEntries
 from mailroute.tables.sql_query import SqlQueryTable
 from mailroute.tables.sql_statements import SqlStatements
@@ -29,6 +30,7 @@ CHANGES = {
     "set": "UPDATE query_table SET v = :value WHERE k = :key",
     "delete": "DELETE FROM query_table WHERE k = :key",
 }
+PATIENCE_SECONDS = 60
 
 
 class QueryCase(TestCase):
@@ -39,6 +41,9 @@ class QueryCase(TestCase):
 
     def setUp(self) -> None:
         """Make the table anew."""
+        # A check gives up after three seconds, which may pass on a machine that stands still.
+        for engine in (mysql, postgres):
+            self.patch(engine, "CHECK_SECONDS", PATIENCE_SECONDS)
         kind = self.engine.url.partition(":")[0]
         column = KEY_COLUMN.get(kind, "VARCHAR(20000) PRIMARY KEY")
         self.engine.execute(
