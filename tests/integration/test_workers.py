@@ -33,7 +33,7 @@ from tests.integration.matrix import ProxyTestCase, add_test
 from tests.integration.proxy import PROTOCOLS, Proxy, Settings
 from tests.integration.test_daemon import ALICE, login, require_interpreter
 from tests.integration.test_signals import SignalCase, tls_files
-from tests.support.ports import LOOPBACK, free_ports, is_open, poll
+from tests.support.ports import LOOPBACK, ROOTS_PORTS, free_ports, is_open, poll
 from tests.support.processes import alive
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -630,7 +630,7 @@ class RightsTests(WorkersCase):
         daemon.await_log("session: ", SESSIONS)
         self.assertEqual(old.stat().st_size, size)
         # A low port, long after the start.
-        low = next(port for port in range(1023, 511, -1) if not is_open(port))
+        (low,) = free_ports(1, ROOTS_PORTS)
         text = daemon.configuration.read_text()
         daemon.configuration.write_text(text + listener(low, "pop3"))
         self.changed(daemon, signal.SIGHUP)
