@@ -11,6 +11,7 @@ import ssl
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -69,6 +70,9 @@ def tls_client(port: int, issued: Issued) -> ssl.SSLSocket:
 class SignalCase(DaemonCase):
     """A mailroute with a mapping file and the backends east and west."""
 
+    of_listener: Mapping[str, object] = {}
+    """Further keys of the listener."""
+
     def setUp(self) -> None:
         super().setUp()
         self.east, self.west = SampleBackend("east"), SampleBackend("west")
@@ -91,8 +95,7 @@ class SignalCase(DaemonCase):
             server(**of_server)
             + (mapping or mapping_file())
             + destinations(east=self.east.port, west=self.west.port)
-            # Clients stay for the length of a test, however slow the machine.
-            + listener(self.port, preauth_timeout="10m")
+            + listener(self.port, **self.of_listener)
             + capabilities("imap", "pop3", "submission")
             + more
         )
@@ -215,6 +218,9 @@ class TermTests(SignalCase):
 
 class HupTests(SignalCase):
     """SIGHUP."""
+
+    # Somebody who has not logged in stays for the length of a test, however slow the machine.
+    of_listener: Mapping[str, object] = {"preauth_timeout": "10m"}
 
     def test_mapping_file(self) -> None:
         """It is read anew; a broken one is named, file and line, and the old content stays."""
