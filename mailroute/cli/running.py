@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogBeginner
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from mailroute.cli.output import visible
 from mailroute.cli.statuses import INTERRUPTED
@@ -43,6 +47,41 @@ def tell(event: LogEvent) -> None:
         print(f"mailroute: {level.name}: {visible(text)}", file=sys.stderr)
 
 
+@implementer(IReadDescriptor)
+class _Alarm:
+    """Wakes the reactor at every signal, also one that comes just before it begins to wait.
+
+    Python calls its handlers between two of its own instructions only.
+    """
+
+    def __init__(self) -> None:
+        self._woken, self._rung = socket.socketpair()
+        for end in (self._woken, self._rung):
+            end.setblocking(False)
+        self._before = signal.set_wakeup_fd(self._rung.fileno(), warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Let signals be as they were."""
+        signal.set_wakeup_fd(self._before)
+        self._woken.close()
+        self._rung.close()
+
+    def fileno(self) -> int:
+        """See IReadDescriptor."""
+        return self._woken.fileno()
+
+    def doRead(self) -> None:
+        """See IReadDescriptor."""
+        self._woken.recv(4096)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See IReadDescriptor."""
+
+    def logPrefix(self) -> str:
+        """See IReadDescriptor."""
+        return "signals"
+
+
 class _Running(Generic[T]):
     def __init__(self, work: Work[T], reactor: Any) -> None:
         self._work = work
@@ -54,11 +93,14 @@ class _Running(Generic[T]):
 
     def run(self) -> T:
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        alarm = _Alarm()
         try:
+            self._reactor.addReader(alarm)
             self._reactor.callWhenRunning(self._start)
             # Its own handlers would stop it before the work is undone.
             self._reactor.run(installSignalHandlers=False)
         finally:
+            alarm.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
         if self._signal is not None:

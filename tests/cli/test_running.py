@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -79,6 +80,36 @@ class RunningTests(SynchronousTestCase):
             with self.assertRaises(SystemExit) as caught:
                 run(work, EPollReactor())
             self.assertEqual((caught.exception.code, undone), (128 + number, [True]))
+
+    def test_signal_before_waiting(self) -> None:
+        """A signal that does not interrupt the waiting is heard as well.
+
+        Another thread takes it here: as where it came just before, nothing ends the main one's
+        system call.
+        """
+
+        in_time: list[bool] = []
+
+        async def work(reactor: Any) -> None:
+            another = threading.Timer(
+                0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            )
+            another.start()
+            # What wakes the reactor in the end.
+            deadline = reactor.callLater(60, lambda: None)
+            try:
+                await Deferred[None]()
+            finally:
+                in_time.append(reactor.seconds() < deadline.getTime())
+                deadline.cancel()
+                another.join()
+
+        before = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(before)
+        with self.assertRaises(SystemExit) as caught:
+            run(work, EPollReactor())
+        self.assertEqual((caught.exception.code, in_time), (128 + signal.SIGINT, [True]))
+        self.assertEqual(signal.set_wakeup_fd(before), before)
 
 
 class LogTests(SynchronousTestCase):

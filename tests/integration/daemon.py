@@ -51,7 +51,8 @@ def children(pid: int, word: str = "slot") -> list[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = stat.read_text(errors="replace").rpartition(")")[2].split()
-            words = (stat.parent / "cmdline").read_bytes().decode().split("\0")
+            # Anybody's: what others were started with need not be text.
+            words = os.fsdecode((stat.parent / "cmdline").read_bytes()).split("\0")
             if int(fields[1]) == pid and fields[0] not in "ZX" and word in words:
                 found.append(int(stat.parent.name))
     return sorted(found)

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.integration.certificates import Authority
 from tests.support.ports import free_ports
+from tests.support.processes import suspend
 
 MISSING = "missing mariadbd: apt-get install mariadb-server"
 START_SECONDS = 60
@@ -106,7 +107,8 @@ class MariadbServer:
     def suspend(self) -> None:
         """Hang: the server is stopped, connections stay open."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        pid = self._process.pid
+        suspend(lambda: [pid])
 
     def resume(self) -> None:
         """Go on after ``suspend``."""

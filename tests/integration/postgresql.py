@@ -19,7 +19,8 @@ import psycopg2
 from twisted.trial.unittest import SkipTest
 
 from tests.integration.certificates import Authority
-from tests.support.ports import free_ports, poll
+from tests.support.ports import free_ports
+from tests.support.processes import suspend
 
 MISSING = "missing postgres: apt-get install postgresql"
 START_SECONDS = 60
@@ -98,19 +99,12 @@ class PostgresServer:
 
     def suspend(self) -> None:
         """Hang: every process of the server is stopped, connections stay open."""
-        postmaster, *_ = self._pids()
-        os.kill(postmaster, signal.SIGSTOP)
-        # From then on it starts no others, which would answer.
-        if not poll(lambda: _is_stopped(postmaster), START_SECONDS):
-            raise TimeoutError("the postmaster goes on after SIGSTOP")
-        for pid in self._pids():
-            # A server process for a connection that has just ended may be gone already.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
+        suspend(self._pids)
 
     def resume(self) -> None:
         """Go on after ``suspend``."""
         for pid in self._pids():
+            # A server process for a connection that has just ended may be gone already.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -151,10 +145,6 @@ class PostgresServer:
                 return list(cursor.fetchall()) if cursor.description else []
         finally:
             connection.close()
-
-
-def _is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from tests.integration.daemon import (
     children,
 )
 from tests.support.ports import LOOPBACK, free_ports, poll
-from tests.support.processes import ServerProcess
+from tests.support.processes import START_SECONDS, ServerProcess
 
 PROTOCOLS = ("imap", "pop3", "submission", "managesieve")
 MODES = ("plain", "starttls", "implicit")
@@ -117,7 +117,7 @@ class Proxy:
         self._process.start()
         if self._workers > 1:
             # Their sockets listen before they do.
-            self.wait_until(lambda: all_serve(self.pid, self._workers, self.text()))
+            self.wait_until(lambda: all_serve(self.pid, self._workers, self.text()), START_SECONDS)
 
     @property
     def running(self) -> bool:

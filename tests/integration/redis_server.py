@@ -16,6 +16,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.integration.certificates import Authority
 from tests.support.ports import free_ports
+from tests.support.processes import suspend
 
 MISSING = "missing redis-server: apt-get install redis-server"
 PASSWORD = "s3cret@:/"
@@ -76,7 +77,8 @@ class RedisServer:
     def suspend(self) -> None:
         """Hang: connections stay open."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        pid = self._process.pid
+        suspend(lambda: [pid])
 
     def resume(self) -> None:
         """Go on after ``suspend``."""

@@ -13,7 +13,7 @@ import socketserver
 import threading
 from typing import Any, cast
 
-from tests.support.ports import LOOPBACK
+from tests.support.ports import LOOPBACK, free_ports
 
 PASSWORD = "secret"
 _IDLE_SECONDS = 600
@@ -27,9 +27,10 @@ class SampleBackend:
         self.name = name
         self.streams: list[Stream] = []
         """The joined streams in which the login command was followed by ``X-RAW``."""
-        self._server = _Server((LOOPBACK, 0), _Connection)
+        # Nobody else's when this is stopped.
+        (self.port,) = free_ports(1)
+        self._server = _Server((LOOPBACK, self.port), _Connection)
         self._server.backend = self
-        self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:

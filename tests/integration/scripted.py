@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from tests.integration.certificates import Issued
-from tests.support.ports import LOOPBACK
+from tests.support.ports import LOOPBACK, free_ports
 
 PATIENCE_SECONDS = 60
 
@@ -62,8 +62,9 @@ class ScriptedBackend:
         if certificate is not None:
             self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             self._context.load_cert_chain(certificate.cert, certificate.key)
-        self._listening = socket.create_server((LOOPBACK, 0), backlog=50)
-        self.port = int(self._listening.getsockname()[1])
+        # Nobody else's when this is closed.
+        (self.port,) = free_ports(1)
+        self._listening = socket.create_server((LOOPBACK, self.port), backlog=50)
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

@@ -186,8 +186,8 @@ def idle(self: OpaqueTests, mode: str) -> None:
     other = clients.imap(self.front(mode).ports["imap", mode], mode)
     other.login(ALICE, ALICE_SECRET)
     other.append("INBOX", "", "", b"Subject: news\r\n\r\nx\r\n")
-    while wire.line() != "* 1 EXISTS":
-        pass
+    while (line := wire.line()) != "* 1 EXISTS":
+        self.assertTrue(line, "the connection was closed")
     wire.say("DONE")
     self.assertTrue(wire.reply().startswith("c OK"))
     other.logout()

@@ -30,7 +30,7 @@ from tests.integration.daemon import (
     table,
 )
 from tests.integration.sample_backend import PASSWORD, SampleBackend
-from tests.support.ports import LOOPBACK, free_ports, is_open, poll
+from tests.support.ports import LOOPBACK, ROOTS_PORTS, free_ports, is_open, poll
 from tests.support.processes import alive
 
 EX_CONFIG = 78
@@ -230,7 +230,7 @@ class PrivilegeTests(DaemonCase):
     def setUp(self) -> None:
         if os.geteuid() != 0:
             raise SkipTest("only root can give rights up")
-        self.port = next(port for port in range(1023, 511, -1) if not _is_taken(port))
+        (self.port,) = free_ports(1, ROOTS_PORTS)
         self.nobody = pwd.getpwnam("nobody")
 
     def assert_dropped(self, daemon: Daemon) -> None:
@@ -266,14 +266,6 @@ class PrivilegeTests(DaemonCase):
         daemon.start(self.port, ["-n", *ids])
         greeted(self.port)[0].close()
         self.assert_dropped(daemon)
-
-
-def _is_taken(port: int) -> bool:
-    try:
-        socket.create_server((LOOPBACK, port)).close()
-    except OSError:
-        return True
-    return False
 
 
 class LogTests(DaemonCase):

@@ -48,8 +48,9 @@ class ExampleTests(TestCase):
 
     def here(self, text: str) -> str:
         """The document's words for servers and files as what they are here."""
-        for said, here in self.ports.items():
-            text = text.replace(f"port = {said}", f"port = {here}")
+        # In one go: a port here may begin as another one there does.
+        places = "|".join(self.ports)
+        text = re.sub(rf"(?<=port = )({places})\b", lambda found: self.ports[found[0]], text)
         for said, here in self.names.items():
             text = text.replace(said, here)
         return text

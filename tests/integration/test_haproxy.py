@@ -32,7 +32,7 @@ _WAYS = {
     "v1": "send-proxy",
     "v2": "send-proxy-v2 proxy-v2-options crc32c",
     "v2-ssl": "send-proxy-v2-ssl-cn proxy-v2-options unique-id,authority,ssl,cert-cn",
-    "checked": "send-proxy-v2 check check-send-proxy inter 200",
+    "checked": "send-proxy-v2 check check-send-proxy inter 1s",
 }
 _LISTEN = """
 listen {name}

@@ -192,7 +192,7 @@ class IdentityCase(ProxyTestCase):
         found: list[str] = []
 
         def look() -> bool:
-            lines = server.log()[since:].splitlines()
+            *lines, _unfinished = server.log()[since:].split("\n")
             found[:] = [line for line in lines if re.search(pattern, line)]
             return bool(found)
 

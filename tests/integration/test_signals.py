@@ -88,8 +88,7 @@ class SignalCase(DaemonCase):
             server(**of_server)
             + (mapping or mapping_file())
             + destinations(east=self.east.port, west=self.west.port)
-            # Clients stay for the length of a test, however slow the machine.
-            + listener(self.port, preauth_timeout="10m")
+            + listener(self.port)
             + capabilities("imap", "pop3", "submission")
             + more
         )

@@ -15,22 +15,26 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 LOWEST_PORT = 10240
+ROOTS_PORTS = range(512, 1024)
+"""Those that only root may bind, without the best known."""
 MOST_GIVEN = 5000
 """So many are kept for us; whoever was given one before these has ended long ago."""
 
 _given: deque[int] = deque()
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, among: range | None = None) -> list[int]:
     """Return that many different ports that nobody uses at the moment.
 
     None of those that the kernel gives to connections: one of them may be given away before
     somebody listens.  And each is given once: to nobody else while a server is about to listen,
     or is stopped and will come back; neither by this process nor by tests that run beside it.
+    ``among``: only these.
     """
+    among = among or range(LOWEST_PORT, _lowest_of_connections())
     ports: list[int] = []
     while len(ports) < count:
-        port = random.randrange(LOWEST_PORT, _lowest_of_connections())
+        port = random.choice(among)
         if _reserved(port) and _is_unused(port):
             ports.append(port)
     return ports

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.support.ports import is_open, poll
@@ -83,7 +83,7 @@ class ServerProcess:
 
     def suspend(self) -> None:
         """Stop all its processes from running: the server hangs, its ports stay open."""
-        _signal(self.family(), signal.SIGSTOP)
+        suspend(self.family)
 
     def resume(self) -> None:
         """Let a suspended server run on."""
@@ -118,6 +118,31 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def suspend(family: Callable[[], Sequence[int]]) -> None:
+    """Stop processes from running, and return when each of them stands still.
+
+    Until then they may answer, and start others: ``family`` is asked again.  Raises RuntimeError
+    if they go on.
+    """
+
+    def stands_still() -> bool:
+        members = family()
+        _signal(members, signal.SIGSTOP)
+        return all(map(_stands_still, members))
+
+    if not poll(stands_still, STOP_SECONDS):
+        raise RuntimeError("the server goes on after SIGSTOP")
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether no thread of the process runs."""
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(stat.read_text(errors="replace").rpartition(")")[2].split()[0])
+    return all(state in "TZX" for state in states)
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:
