@@ -118,7 +118,7 @@ SECTION = Section(
             "positive_ttl",
             values.duration,
             "600s",
-            "How long a found row counts.",
+            "How long a found row counts, if no SQLite file or table's file changes before.",
             field="positive_ttl_seconds",
         ),
         Key(
