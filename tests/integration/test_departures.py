@@ -7,6 +7,7 @@ things and not a time-out.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import shutil
 import socket
 import sqlite3
@@ -16,9 +17,9 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from mailroute.tables.sqlite_file import MAX_THREADS
 from tests.integration import clients
 from tests.integration.clients import Wire
-from tests.integration.daemon import VISITS
 from tests.integration.matrix import ProxyTestCase, add_test, started
 from tests.integration.proxy import QUIET_SECONDS, Destination, Proxy, Settings, table
 from tests.integration.scripted import (
@@ -70,12 +71,38 @@ def front() -> Proxy:
     caching = {"source": "sql", "lookup_timeout": LONG, "positive_ttl": "0s", "negative_ttl": "0s"}
     sql = table("mapping.sql", {"url": f"sqlite://{database()}", "query": query})
     proxy = started(Settings(places, mapping=table("mapping", caching) + sql, server=times))
-    if VISITS > 1:
-        # Each process has connections of its own to the database.
-        for _ in range(VISITS):
-            with Wire("imap", proxy.ports["imap", "implicit"], "implicit") as wire:
-                wire.log_in(USER, "secret")
+    _open_connections(proxy)
     return proxy
+
+
+def _open_connections(proxy: Proxy) -> None:
+    """Have each process open both its connections to the database, with a thread for each."""
+    lock = sqlite3.connect(database(), isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    wires: list[Wire] = []
+
+    def ask() -> bool:
+        """One more look-up that has to wait; whether that was enough."""
+        wires.append(Wire("imap", proxy.ports["imap", "implicit"], "implicit"))
+        wires[-1].say(f"a LOGIN {USER} secret")
+        return all(_open_files(pid).count(str(database())) == MAX_THREADS for pid in proxy.servers)
+
+    proxy.wait_until(ask)
+    lock.execute("ROLLBACK")
+    lock.close()
+    for wire in wires:
+        wire.reply()
+        wire.close()
+        proxy.wait_for("session", client=wire.origin)
+    proxy.wait_until(lambda: backend().open == 0)
+
+
+def _open_files(pid: int) -> list[str]:
+    found = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(descriptor.readlink()))
+    return found
 
 
 class DepartureTests(ProxyTestCase):
