@@ -60,7 +60,7 @@ def everywhere(function: F) -> F:
     config = click.option(
         "--config",
         metavar="FILE",
-        type=click.Path(),
+        type=click.Path(readable=False),
         expose_value=False,
         callback=choose_config,
         help="The configuration.",

@@ -100,7 +100,8 @@ class Commands(click.Group):
     "-c",
     "--config",
     metavar="FILE",
-    type=click.Path(),
+    # Who needs it finds out whether it can be read.
+    type=click.Path(readable=False),
     default=lambda: default_config(os.environ),
     help=f"The configuration; without it ${CONFIG_VARIABLE} or /etc/mailroute/mailroute.toml.",
 )

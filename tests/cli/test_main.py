@@ -70,6 +70,17 @@ class MainTests(CallingCase):
             self.assertTrue(self.stderr.startswith(f"mailroute: {path}: 1 complaint:\n  "))
             self.assertEqual(self.stdout, "")
 
+    def test_unreadable(self) -> None:
+        """Whether the configuration can be read matters to the commands that need it, no others:
+        the command line is not wrong."""
+        self.patch(os, "access", lambda *_: False)
+        seen: list[str] = []
+        self.command(lambda invocation: seen.append(invocation.config))
+        path = self.configure()
+        for arguments in (["--config", path, "mine"], ["mine", "--config", path]):
+            self.assertEqual(self.call(*arguments), 0, self.stderr)
+        self.assertEqual(seen, [path, path])
+
     def test_default_configuration(self) -> None:
         """Without an option the environment names the file."""
         seen: list[str] = []
