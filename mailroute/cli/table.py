@@ -33,7 +33,8 @@ def complete_names(context: click.Context, _: click.Parameter, incomplete: str) 
     return [name for name in names if name.startswith(incomplete)]
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+# Not -h: it would be found in every key that begins with a dash and has an "h".
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("name", shell_complete=complete_names)
 @click.argument("action", type=click.Choice(["get", "set", "delete", "list"]))
 @click.argument("words", nargs=-1, metavar="[KEY [VALUE]]...", type=click.UNPROCESSED)

@@ -79,6 +79,8 @@ class TableTests(CallingCase):
         """A key may begin with a dash."""
         self.assertEqual(self.table("mapping", "set", "-joe", "east"), 0)
         self.assertEqual(self.routes, "alice east\n-joe\teast\n")
+        self.assertEqual(self.table("mapping", "get", "-joe", "-hugh"), 1)
+        self.assertEqual((self.stdout, self.stderr), ("-joe\teast\n", "mailroute: -hugh: absent\n"))
 
     def test_read_only(self) -> None:
         """What a table lacks is named, and is the configuration's fault."""
