@@ -144,7 +144,20 @@ def _verdict(milestone: object) -> Failure | None:
 
 def _password(user: str, file: Any) -> bytes:
     if file is None:
-        text: str = click.prompt(f"Password of {user}", hide_input=True, err=True)
-        return text.encode("utf-8", "surrogateescape")
+        return _asked(user).encode("utf-8", "surrogateescape")
     line: bytes = file.readline(PASSWORD_LIMIT)
     return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _asked(user: str) -> str:
+    """Raises UsageError where nobody is there to be asked."""
+    text: str
+    try:
+        text = click.prompt(f"Password of {user}", hide_input=True, err=True)
+    except click.Abort as abort:
+        # click aborts at Ctrl-C as well: what it has caught tells them apart.
+        if not isinstance(abort.__context__, EOFError):
+            raise
+        words = "no password came; --password-file FILE reads it from a file, - from standard input"
+        raise click.UsageError(words) from None
+    return text

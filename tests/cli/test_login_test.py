@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
 import sys
@@ -42,6 +43,26 @@ class CommandTests(CallingCase):
         self.assertEqual(self.log_in("alice", password="\n"), 2)
         self.assertEqual(self.log_in("al\0ice"), 2)
         self.assertEqual(self.log_in("alice", "--protocol", "gopher"), 2)
+
+    def test_nobody_to_ask(self) -> None:
+        """Without a terminal there is no password: that is no interruption, and what to do is
+        said."""
+
+        def ended(prompt: str) -> str:
+            raise EOFError
+
+        self.patch(getpass, "getpass", ended)
+        self.assertEqual(self.call("--config", self.configure(), "login-test", "alice"), 2)
+        self.assertIn("--password-file", self.stderr)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C at the question is one."""
+
+        def interrupted(prompt: str) -> str:
+            raise KeyboardInterrupt
+
+        self.patch(getpass, "getpass", interrupted)
+        self.assertEqual(self.call("--config", self.configure(), "login-test", "alice"), 130)
 
     def test_configuration(self) -> None:
         """A mapping that cannot be served."""
