@@ -53,7 +53,7 @@ class ColonFileTable(StringTable):
         self._judged: Signature | None = None
         self._seen: Signature | None = None
         self._faults: tuple[str, ...] = (f"{path} has not been read yet",)
-        self._told = self._faults
+        self._told: tuple[str, ...] = self._faults
         """What the log has been told of them."""
         self._next_look: Any = None
         self._changed: Callable[[], None] = _nobody
