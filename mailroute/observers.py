@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -78,7 +79,9 @@ class InheritedOutput:
 
     def adopt(self, descriptor: int) -> None:
         """Go on in this file; the descriptor may be closed afterwards."""
-        self._file.flush()
+        with contextlib.suppress(OSError):
+            # A full disk is a reason to be given another file.
+            self._file.flush()
         os.dup2(descriptor, self._file.fileno(), inheritable=False)
 
 

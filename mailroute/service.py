@@ -44,8 +44,6 @@ GOODBYE_SECONDS = 1.0
 DRAIN_STEP_SECONDS = 0.1
 RETIREMENT_STEP_SECONDS = 1.0
 
-_log = Logger(namespace="mailroute")
-
 
 class MailrouteService(Service):
     """Everything that serves one configuration in one process."""
@@ -184,8 +182,10 @@ class MailrouteService(Service):
         """
         self._close_acceptors()
         if isinstance(self._source, SqlTable):
-            # Logins under way go on with a single connection, made only if it is needed.
-            await self._change_source()
+            # Logins under way go on with a single connection, made only if it is needed; or with
+            # those that there are, where a file of TLS has gone or may be read no more.
+            with contextlib.suppress(ConfigurationError):
+                await self._change_source()
         return Deferred.fromCoroutine(self._fade())
 
     def stopService(self) -> Deferred[None]:

@@ -104,6 +104,18 @@ class OutputTests(SynchronousTestCase):
         self.assertTrue(Path(f"{self.path}.2").read_text().endswith(" two\n"))
         self.assertIsNone(Output(None).descriptor)
 
+    def test_full_disk(self) -> None:
+        """Where the old file takes no more, the next one is taken all the same."""
+        inherited = InheritedOutput(os.open("/dev/full", os.O_WRONLY))
+        self.addCleanup(lambda: inherited.stream().close())
+        write = observer(inherited, "info", "text")
+        log = Logger(namespace="test", observer=write)
+        self.assertRaises(OSError, log.info, "lost or late")
+        assert self.output.descriptor is not None
+        inherited.adopt(self.output.descriptor)
+        log.info("here again")
+        self.assertTrue(self.path.read_text().endswith(" here again\n"))
+
     def test_mode(self) -> None:
         """The file names users: others may not read it."""
         self.assertEqual(self.path.stat().st_mode & 0o777, LOG_MODE)

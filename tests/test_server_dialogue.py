@@ -140,6 +140,16 @@ class ExchangeTests(Case):
             self.assertIn(b"error ", written(events))
         self.assertEqual(events[-1], Close("too-many-bad-commands"))
 
+    def test_answer_without_a_login(self) -> None:
+        """What the client answers to our prompts is ours to refuse: no backend waits for it."""
+        dialogue = started()
+        # An empty password; a message without its NULs.
+        dialogue.receive_data(b"AUTH LOGIN\nYWxpY2U=\n")
+        self.said(dialogue.receive_data(b"\n"), b"error Empty user name or password\n")
+        dialogue.receive_data(b"AUTH PLAIN\n")
+        self.said(dialogue.receive_data(b"YWxpY2U=\n"), b"error Malformed PLAIN message\n")
+        self.said(dialogue.receive_data(b"YWxpY2U=\n"), b"what?\n")
+
     def test_cancelled(self) -> None:
         """ "*" is answered and counted; the next line is a command."""
         dialogue = started()

@@ -212,6 +212,26 @@ class RetireTests(WorkerCase):
         self.assertEqual(self.greeting(), b"")
 
 
+class RetireDatabaseTests(WorkerCase):
+    """A worker that leaves, and its database."""
+
+    def test_authorities_gone(self) -> None:
+        """It ends although a file of the database's TLS is there no more: it has had its time."""
+        url = f"mysql://h/d?ssl=verify&ssl_ca={self.authority.ca_file}"
+        sql = f'source = "sql"\n[mapping.sql]\nurl = "{url}"\nquery = "SELECT $1"\n'
+        text = self.text.replace('source = "file"\n[mapping.file]\npath = "routes"\n', sql)
+        self.orders = replace(self.orders, text=text)
+        leaving, _ = self.hire()
+        leaving.serve()
+        stops: list[int] = []
+        self.patch(leaving, "stop", lambda: stops.append(1))
+        self.authority.ca_file.unlink()
+        retired = Deferred.fromCoroutine(leaving.retire())
+        self.advance(10)
+        self.successResultOf(retired)
+        self.assertEqual(stops, [1])
+
+
 class RoomTests(WorkerCase):
     """Room in the process and on the node."""
 

@@ -30,6 +30,9 @@ from mailroute.route import Origin, TLSMode, ip_of
 from mailroute.server_dialogue import ServerDialogue
 from mailroute.session import Session, Surroundings, Totals
 
+CALM_SECONDS = 600.0
+"""Refusals after so long a time without any are told from the first one on, as if never before."""
+
 
 class Room:
     """How many sessions the process has room for, all listeners together."""
@@ -88,6 +91,7 @@ class Listener(Factory):
         """Connections whose PROXY header is to come."""
         self._sessions = 0
         self._refused = 0
+        self._refused_at = 0.0
 
     def __len__(self) -> int:
         """How many sessions there are."""
@@ -195,7 +199,11 @@ class Listener(Factory):
         self._room.leave()
 
     def _note_refusal(self) -> None:
+        now = self._clock.seconds()
+        if now - self._refused_at > CALM_SECONDS:
+            self._refused = 0
         self._refused += 1
+        self._refused_at = now
         if self._refused & (self._refused - 1) == 0:
             self._log.warn(
                 "{protocol}: no room for another session ({count} refused so far):"

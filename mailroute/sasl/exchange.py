@@ -107,8 +107,10 @@ class ServerExchange:
         if len(self._answers) < len(self._mechanism.prompts):
             return encode(self._mechanism.prompts[len(self._answers)])
         answers, self._answers = self._answers, []
+        login = self._mechanism.login(answers)
+        # Not before: a message that asks for no login is answered by us, there is no backend yet.
         self._relaying = True
-        return self._mechanism.login(answers)
+        return login
 
 
 class ClientExchange:

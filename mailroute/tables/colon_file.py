@@ -53,6 +53,8 @@ class ColonFileTable(StringTable):
         self._judged: Signature | None = None
         self._seen: Signature | None = None
         self._faults: tuple[str, ...] = (f"{path} has not been read yet",)
+        self._told: tuple[str, ...] = self._faults
+        """What the log has been told of them."""
         self._next_look: Any = None
         self._changed: Callable[[], None] = _nobody
 
@@ -117,6 +119,8 @@ class ColonFileTable(StringTable):
 
     async def reload(self) -> None:
         """Look at the file now; what is wrong with it is logged, and the old content stays."""
+        # Whoever has it read wants to know, also what was told long ago.
+        self._told = ()
         await self._look_now(at_once=True)
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -157,7 +161,7 @@ class ColonFileTable(StringTable):
     def _tell(self, look: _Look) -> None:
         if look.content is not None:
             _log.info("{path}: {count} entries read", path=self._path, count=len(look.content))
-        elif look.faults != self._faults:
+        elif look.faults != self._told:
             # A fault that lasts is told once.
             end = "every lookup fails" if self._content is None else "the old content stays"
             for fault in look.faults:
@@ -173,7 +177,7 @@ class ColonFileTable(StringTable):
                 self._aside(old.release)
             self._changed()
         if look.faults or self._content is not None:
-            self._faults = look.faults
+            self._faults = self._told = look.faults
 
     async def _edit(self, edit: Callable[[Sequence[str]], Sequence[str]]) -> bool:
         await self._changing.acquire()

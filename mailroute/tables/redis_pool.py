@@ -80,9 +80,9 @@ class RedisPool:
         # txredisapi imports the reactor: by now the one that we were given is installed.
         from mailroute.tables.redis_protocol import RedisConnections
 
-        if self._endpoint is None:
-            self._endpoint = endpoint_of(self._target, self._reactor)
         try:
+            if self._endpoint is None:
+                self._endpoint = endpoint_of(self._target, self._reactor)
             connecting = self._endpoint.connect(RedisConnections(self._target))
             connection: RedisConnection = await in_time(connecting, until, self._reactor)
         except TimeoutError:

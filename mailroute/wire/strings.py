@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}")
 _COUNTABLE_DIGITS = 18
-# atom-specials without the "]" that resp-specials add: ASTRING-CHAR allows it.
-_ASTRING = re.compile(rb"""[^\x00-\x20\x7f-\xff(){%*"\\]+""")
+# atom-specials without the "]" that resp-specials add: ASTRING-CHAR allows it.  The list-wildcards
+# "%" and "*" it does not, but servers take them: clients write "user%master" without quotes.
+_ASTRING = re.compile(rb"""[^\x00-\x20\x7f-\xff(){"\\]+""")
 _QUOTED = re.compile(rb'"((?:[^\x00\r\n"\\]|\\["\\])*)"')
 _UNQUOTABLE = re.compile(rb'[\x00-\x1f\x7f-\xff"\\]')
 

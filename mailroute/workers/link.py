@@ -10,6 +10,7 @@ import os
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.protocols import amp
 from twisted.python.failure import Failure as Caught
 
@@ -18,6 +19,8 @@ ORDERS_DESCRIPTOR = 4
 TALLY_DESCRIPTOR = 5
 LOG_DESCRIPTOR = 6
 FIRST_SOCKET_DESCRIPTOR = 7
+
+_log = Logger(namespace="mailroute.workers")
 
 
 class Ready(amp.Command):
@@ -168,12 +171,14 @@ class WorkerEnd(_End):
     @Renew.responder
     def _renew(self) -> Deferred[dict[str, object]]:
         done = Deferred.fromCoroutine(self._workman.renew())
-        return done.addCallback(lambda words: {"done": words})
+        return done.addCallbacks(lambda words: {"done": words}, _not_obeyed)
 
     @Reopen.responder
     def _reopen(self, log: int) -> dict[str, object]:
         try:
             self._workman.reopen(log)
+        except Exception:
+            _not_obeyed(Caught())
         finally:
             os.close(log)
         return {}
@@ -182,3 +187,9 @@ class WorkerEnd(_End):
         """The supervisor is gone."""
         super().connectionLost(reason)
         Deferred.fromCoroutine(self._workman.retire())
+
+
+def _not_obeyed(caught: Caught) -> dict[str, object]:
+    """AMP would close the link for it, and a worker without a supervisor serves nobody any more."""
+    _log.failure("an order was not obeyed", caught)
+    return {}

@@ -205,9 +205,14 @@ class _Check(ProcessProtocol):
         self._said[childFD] += data
 
     def processEnded(self, reason: Any) -> None:
+        end = words_of_end(reason.value)
         if self._limit.active():
             self._limit.cancel()
-        end = words_of_end(reason.value)
+        else:
+            end = (
+                f"it took longer than {CHECK_SECONDS:g} s: does a file system, a name server or"
+                " a database not answer?"
+            )
         last = self._said[2].decode(errors="replace").strip().rpartition("\n")[2]
         self.done.callback((self._said[1].decode(errors="replace"), f"{end} {last}".strip()))
 

@@ -135,6 +135,10 @@ class TranscriptTests(SynchronousTestCase):
                     f"C: a1 LOGIN {name} {secret}\n= Login alice PLAIN\n> accept Hi\nS: a1 OK Hi\n"
                 )
 
+    def test_master_login_without_quotes(self) -> None:
+        """As Python's imaplib writes a name, and as servers take it."""
+        self.check("C: a LOGIN joe%admin p*w\n= Login joe%admin PLAIN\n> accept Hi\nS: a OK Hi\n")
+
     def test_credentials_arrive(self) -> None:
         """Quotes, backslashes, spaces and braces survive every form."""
         secret = b' "x\\{3}'

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.address import IPv6Address, UNIXAddress
 
 from mailroute.imap import replies
+from mailroute.net.listener import CALM_SECONDS
 from mailroute.net.stream import Stream
 from tests.support.local_reactor import Script
 from tests.support.peers import Settings, World
@@ -78,6 +79,16 @@ class RoomTests(SessionCase):
         told = [event["count"] for event in self.world.events]
         self.assertEqual(told, [1, 2, 4, 8, 16])
         self.assertIn("raise max_connections or LimitNOFILE", self.world.lines()[0])
+        self.end()
+
+    def test_told_anew(self) -> None:
+        """Each crowd is told of, however large the last one was."""
+        self.world = World(self.reactor, Settings(max_connections=0))
+        for _ in range(3):
+            self.refused()
+        self.advance(2 * CALM_SECONDS)
+        self.refused()
+        self.assertEqual([event["count"] for event in self.world.events], [1, 2, 1])
         self.end()
 
 

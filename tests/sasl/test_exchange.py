@@ -105,6 +105,14 @@ class ServerExchangeTests(SynchronousTestCase):
         self.assertTrue(exchange.cancelled)
         self.assertRaises(BadMessage, exchange.receive, b"!")
 
+    def test_no_login_is_no_relay(self) -> None:
+        """A message that asks for no login is nobody's but ours to answer."""
+        for mechanism, first in ((Plain(), b""), (LoginMechanism(), encode(b"tim"))):
+            exchange = ServerExchange(mechanism)
+            exchange.begin(first or None)
+            self.assertRaises(BadMessage, exchange.receive, b"")
+            self.assertFalse(exchange.relaying)
+
     def test_secret_is_dropped(self) -> None:
         """Once the login is known the exchange holds nothing of it."""
         exchange = ServerExchange(LoginMechanism())

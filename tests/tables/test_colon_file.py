@@ -170,6 +170,9 @@ class ReloadTests(ColonFileCase):
         self.answers(table, {"a": ("1",)})
         self.assertEqual(len(logged), 1, logged)
         self.assertIn(f"{self.path} cannot be read", logged[0])
+        # Whoever has it read is told once more: silence would pass for success.
+        self.done(table.reload())
+        self.assertEqual(logged, logged[:1] * 2)
         self.write("a: 2\n")
         self.pass_by(15)
         self.answers(table, {"a": ("2",)})

@@ -125,6 +125,14 @@ class PoolTests(SynchronousTestCase):
         self.server.answer()
         self.assertEqual(self.successResultOf(asked), b"v")
 
+    def test_no_authorities(self) -> None:
+        """A file of authorities that cannot be read is why, and no defect; it may come back."""
+        path = self.mktemp()
+        target = RedisTarget("h", tls=True, ca_file=path)
+        self.pool = RedisPool(target, 2, cast(Any, self.clock))
+        for _ in range(2):
+            self.assertIn(f"{path} cannot be read", self.reason(self.ask()))
+
     def test_connecting_takes_too_long(self) -> None:
         """Connecting is a part of the question's time, and so is waiting for a turn."""
         self.server.hangs = True

@@ -55,6 +55,8 @@ class Workman:
         return "cache dropped"
 
     def reopen(self, descriptor: int) -> None:
+        if self.is_defective:
+            raise RuntimeError("a defect")
         self.told.append(os.readlink(f"/proc/self/fd/{descriptor}"))
 
 
@@ -127,12 +129,14 @@ class LinkTests(SynchronousTestCase):
         self.assertFalse(self.successResultOf(given).get("done"))
 
     def test_defect(self) -> None:
-        """A worker that fails to obey says so in its log; the supervisor goes on."""
+        """A worker that fails to obey says so in its log, and still has its supervisor."""
         self.workman.is_defective = True
         given = self.supervisor.ask(Renew)
         self.pump()
-        self.assertEqual(self.successResultOf(given), {})
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertFalse(self.successResultOf(given).get("done"))
+        self.worker._reopen(os.open(os.devnull, os.O_WRONLY))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+        self.assertFalse(self.wires[0].disconnecting)
 
     def test_lost(self) -> None:
         """A worker that is gone has obeyed; without a supervisor a worker retires."""

@@ -191,7 +191,9 @@ class CheckTests(LauncherCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_too_long(self) -> None:
-        """One that takes too long is ended."""
-        _done, process = self.check()
+        """One that takes too long is ended; that it was killed is not the reason to be told."""
+        done, process = self.check()
         self.reactor.advance(CHECK_SECONDS)
         self.assertEqual(process.transport.signals, ["KILL"])
+        process.processEnded(Failure(ProcessTerminated(signal=9)))
+        self.assertIn("longer than 60 s", self.successResultOf(done)[1])
