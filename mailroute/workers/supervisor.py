@@ -13,7 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
@@ -29,9 +29,12 @@ HANDOVER_SECONDS = 2.0
 """How long at most the new generation waits for the old one to let go of the database."""
 RENEWAL_SECONDS = 30.0
 """How long a worker may take to read its files."""
+START_SECONDS = 300.0
+"""For a new generation: beyond it somebody hangs, and every later change would wait as well."""
 KILL_SECONDS = 10.0
 """Beyond the grace."""
 
+T = TypeVar("T")
 _log = Logger(namespace="mailroute.workers")
 
 
@@ -254,7 +257,7 @@ class Supervisor(Service):
     async def _succeed(self, coming: Generation) -> None:
         """Have the next generation take over, or give it up."""
         self._next = coming
-        is_ready = await coming.start()
+        is_ready = await self._is_started(coming)
         if not self.running:
             return
         self._next = None
@@ -273,6 +276,19 @@ class Supervisor(Service):
             self._places.keep(coming.edition.plan.places)
             _log.info("reloaded: {count} new workers serve", count=len(coming.seats))
 
+    async def _is_started(self, coming: Generation) -> bool:
+        """Start everybody; tells whether everybody got ready in time."""
+        starting = _shielded(Deferred.fromCoroutine(coming.start()))
+        try:
+            return await starting.addTimeout(START_SECONDS, self._means.clock)
+        except TimeoutError:
+            _log.error(
+                "new workers are not ready after {seconds:g} s: does a file system or a name"
+                " server not answer?",
+                seconds=START_SECONDS,
+            )
+            return False
+
     def _dismiss(self, generation: Generation) -> None:
         self._leaving.append(generation)
         generation.empty.addCallback(lambda _: self._leaving.remove(generation))
@@ -284,8 +300,8 @@ class Supervisor(Service):
         return [seat for generation in self._generations() for seat in generation.seats]
 
 
-def _shielded(waited_for: Deferred[Any]) -> Deferred[Any]:
+def _shielded(waited_for: Deferred[T]) -> Deferred[T]:
     """A Deferred of its own: giving it up leaves the other alone."""
-    mine: Deferred[Any] = Deferred()
-    waited_for.addCallback(lambda _: mine.callback(None) if not mine.called else None)
+    mine: Deferred[T] = Deferred()
+    waited_for.addCallback(lambda result: None if mine.called else mine.callback(result))
     return mine

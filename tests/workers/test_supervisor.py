@@ -15,6 +15,7 @@ from mailroute.workers.seat import Worker
 from mailroute.workers.supervisor import (
     HANDOVER_SECONDS,
     KILL_SECONDS,
+    START_SECONDS,
     Edition,
     Means,
     Supervisor,
@@ -191,6 +192,22 @@ class ChangeTests(SupervisorCase):
         self.first[0].end("signal SIGKILL")
         self.clock.advance(0)
         self.assertEqual(self.launched[-1], ("one", 0))
+
+    def test_hangs(self) -> None:
+        """A new worker that never gets ready does not hold up changes for ever."""
+        self.change(fingerprint="hangs")
+        good, hanging = self.staff[2:]
+        good.get_ready()
+        self.supervisor.upgrade()
+        self.clock.advance(START_SECONDS)
+        self.assertIn("not ready after 300 s", self.said("error")[0])
+        self.assertEqual(self.told([good, hanging]), [["stop"], ["kill"]])
+        self.assertEqual(self.told(self.first), [["serve"]] * 2)
+        # What was asked for meanwhile is done now; late words change nothing.
+        self.assertEqual(len(self.staff), 6)
+        hanging.end("signal SIGKILL")
+        self.assertEqual(self.told(self.ready()[1:]), [["serve"]] * 2)
+        self.assertEqual(self.told(self.first), [["serve", "retire"]] * 2)
 
     def test_places(self) -> None:
         """A new place is bound before, a removed one is closed after the change."""
