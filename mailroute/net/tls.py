@@ -94,11 +94,14 @@ def load_key_pair(context: SSL.Context, chain_file: str, key_file: str) -> None:
         context.use_certificate_chain_file(chain_file)
     except SSL.Error:
         raise Failure(FailureKind.INTERNAL, f"{chain_file}: holds no PEM certificate") from None
+    # OpenSSL would ask at a terminal: a check there succeeds, and the service does not start.
+    context.set_passwd_cb(lambda *_: b"")
     try:
         context.use_privatekey_file(key_file)
         context.check_privatekey()
     except SSL.Error:
-        reason = f"{key_file}: holds no PEM key, or not the one of {chain_file}"
+        reason = f"{key_file}: holds no PEM key, or not the one of {chain_file},"
+        reason += " or one with a passphrase"
         raise Failure(FailureKind.INTERNAL, reason) from None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
 
 from mailroute.errors import Failure
@@ -177,6 +179,31 @@ class ServerTests(LocalCase):
         Path(key).write_bytes(fresh.key.read_bytes())
         tls.reload()
         self.assertEqual(self.shown(tls, trusting_client()), "new.example")
+
+    def test_passphrase(self) -> None:
+        """A key with a passphrase is refused in words; nobody is asked for it, for a daemon has
+        nobody to ask."""
+        answers: list[bytes] = []
+        real = SSL.Context.set_passwd_cb
+
+        def noted(context: SSL.Context, callback: Callable[..., bytes]) -> None:
+            def answer(*question: Any) -> bytes:
+                answers.append(callback(*question))
+                return answers[-1]
+
+            real(context, answer)
+
+        self.patch(SSL.Context, "set_passwd_cb", noted)
+        settings = self.settings("a.example")
+        key = Path(settings.certificates[0].key_file)
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+        lock = serialization.BestAvailableEncryption(b"open sesame")
+        form = serialization.PrivateFormat.PKCS8
+        key.write_bytes(private.private_bytes(serialization.Encoding.PEM, form, lock))
+        with self.assertRaises(Failure) as caught:
+            ServerTLS(settings)
+        self.assertIn("or one with a passphrase", caught.exception.reason)
+        self.assertEqual(answers, [b""])
 
     def test_files(self) -> None:
         """Whoever watches for changes is told every file, those of a listener's clients too."""
