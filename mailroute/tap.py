@@ -162,9 +162,15 @@ def _log_of_workers() -> NodeLog:
 
 
 def chosen_observer() -> ILogObserver:
-    """The observer that the configuration asks for; twistd calls this."""
+    """The observer that the configuration asks for; twistd calls this.
+
+    Ends the process with status 1 where the log cannot be written.
+    """
     path, level, log_format = _log_choice[-1]
-    output = Output(path)
+    try:
+        output = Output(path)
+    except OSError as error:
+        raise SystemExit(f"mailroute: cannot write the log: {error}") from None
     _outputs.append(output)
     return observer(output, level, log_format)
 

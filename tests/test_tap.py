@@ -244,6 +244,13 @@ class LogTests(TapCase):
             (line,) = file.readlines()
         self.assertIn('"text": "but this"', line)
 
+    def test_no_folder(self) -> None:
+        """A log that cannot be had is a line about it, and no traceback."""
+        path = os.path.join(self.folder, "gone", "mailroute.log")
+        self.chosen(logfile=path)
+        ended = self.assertRaises(SystemExit, chosen_observer)
+        self.assertRegex(str(ended.code), rf"\Amailroute: cannot write the log: .*{path}'\Z")
+
     def test_nodaemon(self) -> None:
         """In the foreground it is standard output."""
         self.chosen(nodaemon=1)
