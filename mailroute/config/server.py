@@ -34,7 +34,12 @@ SECTION = Section(
     "server",
     "The process as a whole.",
     (
-        Key("hostname", values.host, None, "Name in greetings; unset: this machine's FQDN."),
+        Key(
+            "hostname",
+            values.host,
+            None,
+            "Our name in SMTP (greeting, EHLO); unset: this machine's FQDN.",
+        ),
         Key(
             "workers",
             values.whole_number(0, 1024),
