@@ -86,6 +86,7 @@ def makeService(options: Mapping[str, Any]) -> AnnouncedService | NodeService:
         node = make_supervisor(configuration, text, _log_of_workers(), reactor)
         node.announce = manager.announce
         return node
+    service.text = text
     service.reopen_log = _reopen_log
     service.announce = partial(_announce, manager)
     return service

@@ -42,6 +42,20 @@ class AnnounceTests(ServiceCase):
         self.reload()
         self.assertEqual(self.announced, ["reloading", "ready"] * 2)
 
+    def test_changed_configuration(self) -> None:
+        """It is not read, and whoever has changed it is told so; out of reach it is no matter."""
+        path = self.folder / "mailroute.toml"
+        self.service.text = path.read_text()
+        self.reload()
+        self.assertEqual(self.said("warn"), [])
+        path.write_text("other words")
+        self.reload()
+        (warning,) = self.said("warn")
+        self.assertIn("mailroute.toml has changed: with one worker it takes a restart", warning)
+        path.unlink()
+        self.reload()
+        self.assertEqual(len(self.said("warn")), 1)
+
     def reload(self) -> None:
         """Read the files, whose contents come from a thread."""
         reloaded = self.service.reload()

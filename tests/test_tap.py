@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from twisted.logger import Logger
 
 from mailroute import collector, tap
+from mailroute.announced import AnnouncedService
 from mailroute.errors import CannotListen
 from mailroute.service import MailrouteService
 from mailroute.supervision import NodeService
@@ -124,9 +125,11 @@ class ServiceTests(TapCase):
     """What is served."""
 
     def test_made(self) -> None:
-        """A service, and not a word."""
-        service = makeService(self.options(self.configure()))
-        self.assertIsInstance(service, MailrouteService)
+        """A service, which knows the text that was checked, and not a word."""
+        options = self.options(self.configure())
+        service = makeService(options)
+        assert isinstance(service, AnnouncedService)
+        self.assertEqual(service.text, options["text"])
         self.assertEqual(self.stderr.getvalue(), self.told(service))
 
     def test_warnings(self) -> None:
