@@ -171,7 +171,7 @@ class WorkerEnd(_End):
     @Renew.responder
     def _renew(self) -> Deferred[dict[str, object]]:
         done = Deferred.fromCoroutine(self._workman.renew())
-        return done.addCallbacks(lambda words: {"done": words}, _not_obeyed)
+        return done.addErrback(_not_obeyed).addCallback(lambda words: {"done": words})
 
     @Reopen.responder
     def _reopen(self, log: int) -> dict[str, object]:
@@ -189,7 +189,7 @@ class WorkerEnd(_End):
         Deferred.fromCoroutine(self._workman.retire())
 
 
-def _not_obeyed(caught: Caught) -> dict[str, object]:
+def _not_obeyed(caught: Caught) -> str:
     """AMP would close the link for it, and a worker without a supervisor serves nobody any more."""
     _log.failure("an order was not obeyed", caught)
-    return {}
+    return "nothing, for a defect"

@@ -132,12 +132,24 @@ class Seat:
 
     def renew(self) -> Deferred[str]:
         """Pass it on; fires with what was done."""
-        return self._worker.renew() if self._worker is not None else succeed("")
+        if self._worker is None:
+            return succeed("")
+        return self._worker.renew().addCallback(self._renewed, self._worker)
 
     def reopen(self, descriptor: int) -> None:
         """Pass it on."""
         if self._worker is not None:
             self._worker.reopen(descriptor)
+
+    def _renewed(self, words: str, worker: Worker) -> str:
+        if not words and worker is self._worker and not self._is_leaving:
+            _log.warn(
+                "worker {name} (pid {pid}) does not answer: if it stays so, kill it;"
+                " its successor starts at once",
+                name=self._name,
+                pid=worker.pid,
+            )
+        return words
 
     def _leave(self) -> None:
         self._is_leaving = True

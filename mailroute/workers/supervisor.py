@@ -9,6 +9,7 @@ with their last sessions.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -246,10 +247,9 @@ class Supervisor(Service):
         renewing = [
             seat.renew().addCallback(lambda told: outcomes.update([told])) for seat in seats
         ]
-        try:
+        # Who has not answered by then is named.
+        with contextlib.suppress(TimeoutError):
             await DeferredList(renewing).addTimeout(RENEWAL_SECONDS, self._means.clock)
-        except TimeoutError:
-            _log.warn("reload: some worker does not answer")
         for words, count in outcomes.items():
             share = "" if count == len(seats) else f" ({count} of {len(seats)} workers)"
             _log.info("reloaded: {words}{share}", words=words or "no answer", share=share)

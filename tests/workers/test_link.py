@@ -133,7 +133,7 @@ class LinkTests(SynchronousTestCase):
         self.workman.is_defective = True
         given = self.supervisor.ask(Renew)
         self.pump()
-        self.assertFalse(self.successResultOf(given).get("done"))
+        self.assertEqual(self.successResultOf(given), {"done": "nothing, for a defect"})
         self.worker._reopen(os.open(os.devnull, os.O_WRONLY))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
         self.assertFalse(self.wires[0].disconnecting)

@@ -158,3 +158,15 @@ class LeavingTests(SeatCase):
         self.seat.renew()
         self.seat.reopen(5)
         self.assertEqual(self.last.told, ["serve", "renew", "reopen 5"])
+
+    def test_no_answer(self) -> None:
+        """One that does not say what it has done is named, unless it leaves anyway."""
+        self.serving()
+        self.assertEqual(self.said("warn"), [])
+        self.last.renewal = ""
+        self.seat.renew()
+        (warning,) = self.said("warn")
+        self.assertIn(f"(pid {self.last.pid}) does not answer", warning)
+        self.seat.retire()
+        self.seat.renew()
+        self.assertEqual(len(self.said("warn")), 1)

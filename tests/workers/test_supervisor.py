@@ -15,6 +15,7 @@ from mailroute.workers.seat import Worker
 from mailroute.workers.supervisor import (
     HANDOVER_SECONDS,
     KILL_SECONDS,
+    RENEWAL_SECONDS,
     START_SECONDS,
     Edition,
     Means,
@@ -155,6 +156,21 @@ class ChangeTests(SupervisorCase):
         expected = ["cache dropped", "the old mapping stays"]
         expected = [f"reloaded: {words} (1 of 2 workers)" for words in expected]
         self.assertEqual(self.said("info")[-2:], expected)
+
+    def test_no_answer(self) -> None:
+        """A worker that hangs is named, and does not hold up the next change for ever."""
+        hanging: Deferred[str] = Deferred()
+        # As the link does it.
+        answer = hanging.addErrback(lambda _: "")
+        self.patch(self.first[1], "renew", lambda: answer)
+        self.supervisor.reload()
+        self.assertEqual(self.said("warn"), [])
+        self.clock.advance(RENEWAL_SECONDS)
+        (warning,) = self.said("warn")
+        self.assertIn(f"worker 2/2 (pid {self.first[1].pid}) does not answer", warning)
+        self.assertIn("reloaded: no answer (1 of 2 workers)", self.said("info"))
+        self.change()
+        self.assertEqual(len(self.ready()), 2)
 
     def test_upgrade(self) -> None:
         """New code: new workers, whatever the configuration."""
