@@ -21,7 +21,7 @@ from mailroute.tables.regexp import RegexpSettings, RegexpTable
 from mailroute.tables.sql_query import SqlQueryTable
 from mailroute.tables.sql_statements import SqlStatements
 from mailroute.tables.sql_store import StoreSettings
-from mailroute.tables.sql_url import read_dsn
+from mailroute.tables.sql_url import at_place, read_dsn
 from mailroute.tables.static import StaticTable
 from mailroute.tables.stores import make_store
 from mailroute.tables.string_table import StringTable
@@ -135,7 +135,10 @@ class _Making:
         )
         target = read_dsn(settings.driver, settings.dsn.reveal(), f"{place}.dsn")
         how = StoreSettings(lookup_seconds=self._seconds, writable=statements.writable)
-        store = make_store(target, how, self._reactor)
+        try:
+            store = make_store(target, how, self._reactor)
+        except ConfigurationError as error:
+            raise at_place(error, f"{place}.dsn") from None
         return SqlQueryTable(place, statements, store, self._reactor, self._seconds)
 
     def _postfix(self, place: str, settings: table_model.PostfixTable) -> StringTable:

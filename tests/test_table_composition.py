@@ -225,12 +225,13 @@ class TableCompositionTests(ConfigurationCase):
             '[table.c]\ntype = "chain"\nsteps = [{ table = "a" }]\n'
             '[table.d]\ntype = "redis"\nurl = "redis://h/x"\n'
             '[table.e]\ntype = "sql_query"\ndriver = "sqlite3"\ndsn = "x"\nlookup = "SELECT $2"\n'
+            '[table.f]\ntype = "sql_query"\ndriver = "mysql"\ndsn = "mysql://h/d?ssl_ca=/nowhere"\n'
+            'lookup = "SELECT 1"\n'
         )
         error = self.assertRaises(ConfigurationError, self.tables, text)
         places = [complaint.split(": ")[0] for complaint in error.complaints]
-        self.assertEqual(
-            places, ["table.a", "table.b.dsn", "table.d.url", "table.e.lookup"], error.complaints
-        )
+        wanted = ["table.a", "table.b.dsn", "table.d.url", "table.e.lookup", "table.f.dsn"]
+        self.assertEqual(places, wanted, error.complaints)
 
 
 class MappingTests(ConfigurationCase):

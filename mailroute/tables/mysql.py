@@ -186,9 +186,9 @@ def _tls(target: MysqlTarget) -> dict[str, Any]:
         if "cert" in files:
             context.load_cert_chain(files["cert"], files.get("key"))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            [f"mapping.sql.url: a TLS file cannot be read: {one_line(error)}"]
-        ) from None
+        named = ", ".join(f"ssl_{name}={path}" for name, path in target.ssl_files)
+        words = f"mapping.sql.url: a TLS file cannot be read ({named}): {one_line(error)}"
+        raise ConfigurationError([words]) from None
     # Servers make their own certificates without what Python 3.13 asks for.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if target.ssl != "verify":

@@ -107,8 +107,12 @@ def read_dsn(driver: str, dsn: str, place: str) -> Target:
     try:
         return _postgres(dsn) if driver == "postgres" else _mysql(dsn)
     except ConfigurationError as error:
-        words = [complaint.replace(_PLACE, place, 1) for complaint in error.complaints]
-        raise ConfigurationError(words) from None
+        raise at_place(error, place) from None
+
+
+def at_place(error: ConfigurationError, place: str) -> ConfigurationError:
+    """The same complaints, of a URL that stands at ``place`` instead of in the mapping."""
+    return ConfigurationError([one.replace(_PLACE, place, 1) for one in error.complaints])
 
 
 def _complaint(text: str) -> ConfigurationError:

@@ -75,10 +75,11 @@ class ArgumentsTests(SynchronousTestCase):
         self.assertEqual(len(context.get_ca_certs()), 1)
 
     def test_missing_tls_file(self) -> None:
-        """A file that cannot be read is a complaint."""
+        """A file that cannot be read is a complaint that names it."""
         url = "mysql://h/d?ssl_ca=/nowhere/at/all.pem"
         error = self.assertRaises(ConfigurationError, self.arguments, url)
         self.assertIn("mapping.sql.url", str(error))
+        self.assertIn("ssl_ca=/nowhere/at/all.pem", str(error))
 
 
 class NoMysqlTests(SynchronousTestCase):
