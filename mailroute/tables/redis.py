@@ -136,7 +136,9 @@ def _scan(connection: RedisConnection, cursor: object, pattern: bytes) -> Deferr
     return scanned
 
 
-def _text(value: bytes) -> str:
+def _text(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise LookupFailed("the answer is no value: what answers may not be Redis")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

@@ -44,6 +44,15 @@ class RedisConnection(txredisapi.BaseRedisProtocol):  # type: ignore[misc]
         """Whether it can be asked."""
         return bool(self.connected)
 
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        """Read on; what is no reply ends the connection."""
+        try:
+            super().dataReceived(data, unpause)
+        except ValueError:
+            # txredisapi's, for a line that is no text.
+            self.lost_because += ": what answers does not speak Redis' protocol"
+            self.transport.abortConnection()
+
     def lineReceived(self, line: str) -> None:
         """Read the head of a reply; one of a giant value ends the connection."""
         if line[:1] == "$" and len(line) > 1 and not _within_bound(line[1:]):

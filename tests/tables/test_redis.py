@@ -38,6 +38,19 @@ class RedisTableTests(SynchronousTestCase):
         for values in ((), ("1", "2")):
             self.failureResultOf(Deferred.fromCoroutine(table.set("k", values)), ValueError)
 
+    def test_no_value(self) -> None:
+        """A reply of another kind is a lookup that failed: something else may answer there."""
+        table = self.make("redis://192.0.2.1")
+        for reply in ("OK", [b"value"], 7):
+
+            async def ask(*_: object, reply: object = reply) -> object:
+                return reply
+
+            self.patch(table._pool, "ask", ask)
+            asked = Deferred.fromCoroutine(table.get("k"))
+            failed = self.failureResultOf(asked, LookupFailed).value
+            self.assertIn("may not be Redis", failed.reason)
+
 
 class CheckTests(SynchronousTestCase):
     """The check before the reactor runs, against a socket."""

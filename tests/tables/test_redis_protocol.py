@@ -66,6 +66,16 @@ class ProtocolTests(SynchronousTestCase):
         self.failureResultOf(asked, Lost)
         self.assertFalse(connection.is_usable)
 
+    def test_no_redis(self) -> None:
+        """What answers in another language ends the connection: an outage, and no defect."""
+        connection = self.connect()
+        asked = connection.get(b"k")
+        connection.dataReceived(b"\xff\xfe\r\n")
+        self.assertTrue(self.transport.disconnected)
+        self.lose(connection)
+        self.failureResultOf(asked, Lost)
+        self.assertIn("does not speak Redis", connection.lost_because)
+
     def test_login(self) -> None:
         """User, password and number of the database, before anything else."""
         connection = self.connect(RedisTarget(user="u", password="p", database=3))
