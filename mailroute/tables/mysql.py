@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,9 @@ _CANNOT_ANSWER_NOW = frozenset(
     }
 )
 _CLIENT_ERRORS = range(2000, 3000)
+_KNOWN = (pymysql.MySQLError, UnicodeError, OSError)
+FAULTS = (*_KNOWN, ValueError, LookupError, NameError, struct.error)
+"""What PyMySQL raises: beside its own errors, those of a parser that meets no MySQL."""
 
 
 class MysqlTable(SqlTable):
@@ -75,8 +79,8 @@ class MysqlTable(SqlTable):
 
         try:
             return await self._pool.run(job, until)
-        except (pymysql.MySQLError, UnicodeError, OSError) as error:
-            raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
+        except FAULTS as error:
+            raise LookupFailed(f"MySQL at {self._place}: {why(error)}") from error
         except ConfigurationError as error:
             raise LookupFailed(f"MySQL at {self._place}: {error}") from None
 
@@ -92,7 +96,7 @@ class MysqlTable(SqlTable):
     def _check(self) -> str | None:
         try:
             connection = connect_to_check(self._arguments)
-        except (pymysql.MySQLError, OSError) as error:
+        except FAULTS as error:
             return unreachable(error)
         try:
             self._opened(connection)
@@ -107,7 +111,7 @@ class MysqlTable(SqlTable):
 
 
 def connect_to_check(arguments: Mapping[str, Any]) -> Any:
-    """Connect, blocking, for a short time.  Raises pymysql.MySQLError and OSError."""
+    """Connect, blocking, for a short time.  Raises FAULTS."""
     limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), CHECK_SECONDS)
     return pymysql.connect(**(dict(arguments) | limits))
 
@@ -116,6 +120,12 @@ def prepare(connection: Any, prepared: str) -> None:
     """Have the server read a statement.  Raises pymysql.MySQLError if it objects."""
     with connection.cursor() as cursor:
         cursor.execute("PREPARE mailroute_check FROM %s", (prepared,))
+
+
+def why(error: BaseException) -> str:
+    """What to say of one of FAULTS."""
+    words = one_line(error)
+    return words if isinstance(error, _KNOWN) else f"the answer is none of MySQL's ({words})"
 
 
 def refuses(error: pymysql.MySQLError) -> bool:
@@ -196,7 +206,7 @@ def usable(connection: Any) -> bool:
     """
     try:
         connection.ping(reconnect=False)
-    except (pymysql.MySQLError, OSError):
+    except FAULTS:
         return False
     return True
 

@@ -13,12 +13,14 @@ from mailroute.tables.blocking import BlockingPool
 from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
 from mailroute.tables.mysql import (
+    FAULTS,
     connect_to_check,
     connection_arguments,
     has_ansi_quotes,
     prepare,
     refuses,
     usable,
+    why,
 )
 from mailroute.tables.sql_lexer import Dialect
 from mailroute.tables.sql_store import (
@@ -57,8 +59,8 @@ class MysqlStore(SqlStore):
         """Put a statement.  Raises LookupFailed."""
         try:
             return await self._pool.run(lambda connection, _: _answer(connection, question), until)
-        except (pymysql.MySQLError, UnicodeError, OSError) as error:
-            raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
+        except FAULTS as error:
+            raise LookupFailed(f"MySQL at {self._place}: {why(error)}") from error
 
     async def run_together(self, questions: Sequence[Question], until: float) -> None:
         """Put the statements in one transaction.  Raises LookupFailed."""
@@ -72,16 +74,16 @@ class MysqlStore(SqlStore):
         try:
             # The pool gives a connection up after an error: what was begun is undone.
             await self._pool.run(job, until)
-        except (pymysql.MySQLError, UnicodeError, OSError) as error:
-            raise LookupFailed(f"MySQL at {self._place}: {one_line(error)}") from error
+        except FAULTS as error:
+            raise LookupFailed(f"MySQL at {self._place}: {why(error)}") from error
 
     def check(self, statements: Statements, first: Statements) -> str | None:
         """Try everything.  Raises ConfigurationError."""
         place = ""
         try:
             connection = connect_to_check(self._arguments)
-        except (pymysql.MySQLError, OSError) as error:
-            return one_line(error)
+        except FAULTS as error:
+            return why(error)
         try:
             ansi = has_ansi_quotes(connection)
             with connection.cursor() as cursor:

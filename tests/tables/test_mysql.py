@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ssl
+import struct
 from pathlib import Path
 from typing import Any
 
 import pymysql
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.errors import ConfigurationError
-from mailroute.tables.mysql import MysqlTable
+from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.contract import Key
+from mailroute.tables.mysql import MysqlTable, usable
 from mailroute.tables.sql_table import SqlSettings
 from mailroute.tables.sql_url import MysqlTarget, parse_url
 from tests.integration.certificates import Authority
@@ -77,3 +80,34 @@ class ArgumentsTests(SynchronousTestCase):
         error = self.assertRaises(ConfigurationError, self.arguments, url)
         self.assertIn("mapping.sql.url", str(error))
         self.assertIn("ssl_ca=/nowhere/at/all.pem", str(error))
+
+
+class NoMysqlTests(SynchronousTestCase):
+    """Something answers that is no MySQL: PyMySQL raises whatever its parser happens to."""
+
+    def test_outage(self) -> None:
+        """It is an outage, not a defect: the lookup fails, and the check warns."""
+        target = parse_url("mysql://h/d")
+        assert isinstance(target, MysqlTarget)
+        table = MysqlTable(target, SqlSettings("mysql://h/d", "SELECT ?"), IdleReactor())
+        for error in (
+            struct.error("unpack requires a buffer of 4 bytes"),
+            IndexError("index out of range"),
+            UnboundLocalError("cannot access local variable"),
+            ValueError("invalid literal for int()"),
+        ):
+
+            def fail(*_: object, error: Exception = error, **__: object) -> None:
+                raise error
+
+            async def run(*_: object, error: Exception = error) -> None:
+                raise error
+
+            self.patch(pymysql, "connect", fail)
+            self.assertIn("cannot be asked now", table.check()[0])
+            self.patch(table._pool, "run", run)
+            lookup = Deferred.fromCoroutine(table.lookup(Key("alice")))
+            failed = self.failureResultOf(lookup, LookupFailed).value
+            self.assertIn("MySQL at h:3306: the answer is none of MySQL's", failed.reason)
+            connection = type("Connection", (), {"ping": fail})()
+            self.assertFalse(usable(connection))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailroute.errors import LookupFailed
 from mailroute.tables.mysql_store import MysqlStore
 from mailroute.tables.sql_store import StoreSettings
 from mailroute.tables.sql_url import MysqlTarget, parse_url
@@ -32,3 +34,21 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("nobody there", store.check({}, {}) or "")
         self.assertTrue(seen["client_flag"] & CLIENT.FOUND_ROWS)
         self.assertTrue(seen["autocommit"])
+
+    def test_no_mysql(self) -> None:
+        """What answers but is no MySQL is a server that is away, whatever PyMySQL makes of it."""
+
+        def connect(**_: Any) -> None:
+            raise IndexError("index out of range")
+
+        async def run(*_: object) -> None:
+            raise IndexError("index out of range")
+
+        self.patch(pymysql, "connect", connect)
+        target = parse_url("mysql://u:p@192.0.2.1/d")
+        assert isinstance(target, MysqlTarget)
+        store = MysqlStore(target, StoreSettings(), IdleReactor())
+        self.assertIn("none of MySQL's", store.check({}, {}) or "")
+        self.patch(store._pool, "run", run)
+        together = Deferred.fromCoroutine(store.run_together([], 0.0))
+        self.assertIn("none of MySQL's", self.failureResultOf(together, LookupFailed).value.reason)

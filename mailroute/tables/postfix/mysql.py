@@ -14,7 +14,14 @@ from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.tables.blocking import BlockingPool
 from mailroute.tables.crew import Driver
 from mailroute.tables.deadline import Reactor
-from mailroute.tables.mysql import connect_to_check, connection_arguments, prepare, usable
+from mailroute.tables.mysql import (
+    FAULTS,
+    connect_to_check,
+    connection_arguments,
+    prepare,
+    usable,
+    why,
+)
 from mailroute.tables.postfix.failover import QueryRefused, Row, Values
 from mailroute.tables.postfix.hosts import Host, Way
 from mailroute.tables.postfix.literals import Query
@@ -67,8 +74,8 @@ class MysqlServer:
 
         try:
             return await self._pool.run(job, until)
-        except (pymysql.MySQLError, UnicodeError, OSError) as error:
-            raise LookupFailed(one_line(error)) from None
+        except FAULTS as error:
+            raise LookupFailed(why(error)) from None
 
     def _result(self, cursor: Any) -> Sequence[Row]:
         if cursor.description is None:
@@ -86,8 +93,8 @@ class MysqlServer:
         """Try the query, blocking.  Raises ConfigurationError where the server refuses it."""
         try:
             connection = connect_to_check(self._arguments)
-        except (pymysql.MySQLError, OSError) as error:
-            return one_line(error)
+        except FAULTS as error:
+            return why(error)
         try:
             prepare(connection, self._query.statement.prepared)
         except pymysql.ProgrammingError as error:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+import pymysql
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.errors import ConfigurationError
+from mailroute.errors import ConfigurationError, LookupFailed
+from mailroute.tables.postfix.failover import QueryRefused
 from mailroute.tables.postfix.hosts import Host, Way
 from mailroute.tables.postfix.literals import make_query
 from mailroute.tables.postfix.mysql import SOCKETS, MysqlServer
@@ -23,12 +26,33 @@ INET = Host(Way.INET, "h", 3307)
 class ArgumentTests(SynchronousTestCase):
     """The arguments of pymysql.connect; the real engine is tested elsewhere."""
 
-    def arguments(self, host: Host = INET, **values: str) -> dict[str, Any]:
-        """The arguments for a host."""
+    def server(self, host: Host = INET, **values: str) -> MysqlServer:
+        """A host."""
         query = make_query(parse_template("SELECT 1"), Dialect.MYSQL)
         parameters = Parameters("mysql:/x", {**ACCESS, **values}, [])
-        server = MysqlServer(host, query, parameters, 5.0, Clock())  # type: ignore[arg-type]
-        return server._arguments
+        return MysqlServer(host, query, parameters, 5.0, Clock())  # type: ignore[arg-type]
+
+    def arguments(self, host: Host = INET, **values: str) -> dict[str, Any]:
+        """The arguments for a host."""
+        return self.server(host, **values)._arguments
+
+    def test_no_mysql(self) -> None:
+        """What answers but is no MySQL is a server that is away: the next one is asked."""
+
+        def connect(**_: object) -> None:
+            raise IndexError("index out of range")
+
+        async def run(*_: object) -> None:
+            raise IndexError("index out of range")
+
+        server = self.server()
+        self.patch(pymysql, "connect", connect)
+        self.assertIn("none of MySQL's", server.check() or "")
+        self.patch(server._pool, "run", run)
+        asked = Deferred.fromCoroutine(server.rows((), 0.0))
+        failed = self.failureResultOf(asked, LookupFailed).value
+        self.assertIn("none of MySQL's", failed.reason)
+        self.assertNotIsInstance(failed, QueryRefused)
 
     def test_hosts(self) -> None:
         """A host with its port, a socket, the usual socket."""
