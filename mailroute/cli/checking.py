@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -13,6 +15,7 @@ from mailroute import composition, destination_composition
 from mailroute.config.model import Configuration
 from mailroute.errors import ConfigurationError, LookupFailed
 from mailroute.mapping_composition import make_mapping_store
+from mailroute.net.certificates import untimely
 from mailroute.net.tls import BackendContexts, is_address
 from mailroute.patterns import is_pattern
 from mailroute.tables.contract import Key
@@ -61,8 +64,20 @@ def check_files(configuration: Configuration, findings: Findings) -> None:
     """Certificates with their keys, and what backends are trusted by."""
     findings.warn(*configuration.warnings)
     findings.attempt(lambda: composition.make_server_tls(configuration))
+    findings.warn(*_untimely(configuration, datetime.now(UTC)))
     findings.warn(*destination_composition.check_sources(configuration))
     findings.complain(*destination_composition.check_trust(configuration, BackendContexts()))
+
+
+def _untimely(configuration: Configuration, now: datetime) -> list[str]:
+    """Our certificates that clients refuse at this time; the service would serve them."""
+    found = []
+    for certificate in configuration.certificates:
+        place = f"tls.certificate.{certificate.name}: {certificate.cert}"
+        # A file that cannot be read has been complained of.
+        with contextlib.suppress(OSError, ValueError):
+            found += [f"{place}: {words}" for words in untimely(certificate.cert, now)]
+    return found
 
 
 async def check_tables(configuration: Configuration, reactor: Any, findings: Findings) -> None:

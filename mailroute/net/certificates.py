@@ -1,4 +1,4 @@
-"""The names in a certificate: those of a server of ours, and those of a client who shows one."""
+"""What is read in certificates: the names and the time of ours, and who a client is by its own."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ def server_names(chain_file: str) -> tuple[str, ...]:
 
     The common name counts where there are no others, as it does for old clients.
     """
-    with open(chain_file, "rb") as file:
-        octets = file.read()
-    try:
-        certificate = x509.load_pem_x509_certificates(octets)[0]
-    except x509.InvalidVersion as error:
-        raise ValueError(str(error)) from None
+    certificate = _chain(chain_file)[0]
     alternatives = _alternatives(certificate)
     if alternatives is None:
         return _common_names(certificate)
     return tuple(alternatives.get_values_for_type(x509.DNSName))
+
+
+def untimely(chain_file: str, now: datetime) -> list[str]:
+    """Which certificates of a PEM file are not valid now, in words; raises OSError, ValueError.
+
+    Clients refuse a chain for any of them (RFC 5280 section 6.1.3).
+    """
+    chain = _chain(chain_file)
+    found = []
+    for number, certificate in enumerate(chain, 1):
+        which = f"certificate {number} of {len(chain)}"
+        if now > certificate.not_valid_after_utc:
+            found.append(
+                f"{which} has expired: it was valid until {_shown(certificate.not_valid_after_utc)}"
+            )
+        elif now < certificate.not_valid_before_utc:
+            found.append(f"{which} is valid from {_shown(certificate.not_valid_before_utc)} on")
+    return found
 
 
 def client_names(certificate: x509.Certificate, now: datetime) -> tuple[str, ...]:
@@ -42,6 +55,16 @@ def client_names(certificate: x509.Certificate, now: datetime) -> tuple[str, ...
         return ()
 
 
+def _chain(chain_file: str) -> list[x509.Certificate]:
+    """At least one; raises OSError, ValueError."""
+    with open(chain_file, "rb") as file:
+        octets = file.read()
+    try:
+        return x509.load_pem_x509_certificates(octets)
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from None
+
+
 def _alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
     """Raises ValueError for a malformed certificate."""
     try:
@@ -52,6 +75,10 @@ def _alternatives(certificate: x509.Certificate) -> x509.SubjectAlternativeName 
         # A certificate may hold what cryptography cannot read, and has no ValueError for.
         raise ValueError(str(error)) from None
     return extension.value
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:

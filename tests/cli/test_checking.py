@@ -92,10 +92,11 @@ class CheckCase(ConfigurationCase):
 class FileTests(CheckCase):
     """Certificates, keys, authorities."""
 
-    def certify(self, key_of: str = "main") -> None:
+    def certify(self, key_of: str = "main", valid_days: int = 30) -> None:
         """Put a certificate where the configuration says, with the key of this one."""
         certificates = Certificates(self)
-        issued = {label: certificates.issue(label) for label in ("main", "other")}
+        labels = ("main", "other")
+        issued = {label: certificates.issue(label, valid_days=valid_days) for label in labels}
         shutil.copy(issued["main"].cert, os.path.join(self.folder, "chain.pem"))
         shutil.copy(issued[key_of].key, os.path.join(self.folder, "key.pem"))
 
@@ -115,6 +116,14 @@ class FileTests(CheckCase):
         self.certify("other")
         check_files(self.read_sections(), self.findings)
         self.complained("tls.certificate: ", "key.pem", "not the one of")
+
+    def test_expired(self) -> None:
+        """A certificate of ours that clients refuse would be served: it is doubtful."""
+        self.certify(valid_days=-1)
+        check_files(self.read_sections(), self.findings)
+        self.assertEqual(self.findings.complaints, [])
+        (warning,) = self.findings.warnings
+        self.assertRegex(warning, r"main: .*/chain\.pem: certificate 1 of 2 has expired")
 
     def test_sources(self) -> None:
         """An address to connect from that is not here is doubtful."""

@@ -1,4 +1,4 @@
-"""The names in certificates."""
+"""Names and times in certificates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID, NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailroute.net.certificates import client_names, server_names
+from mailroute.net.certificates import client_names, server_names, untimely
 from tests.integration.certificates import UNREADABLE_NAMES
 
 _DAY = datetime.timedelta(days=1)
@@ -88,13 +88,30 @@ class ClientTests(SynchronousTestCase):
 class ServerTests(SynchronousTestCase):
     """What a certificate of ours is for."""
 
-    def names(self, *certificates: x509.Certificate) -> tuple[str, ...]:
-        """The names that a file with these certificates is for."""
+    def file(self, *certificates: x509.Certificate) -> str:
+        """The path of a file with these certificates."""
         folder = Path(tempfile.mkdtemp())
         self.addCleanup(rmtree, folder)
         pem = [each.public_bytes(serialization.Encoding.PEM) for each in certificates]
         (folder / "chain.pem").write_bytes(b"".join(pem))
-        return server_names(str(folder / "chain.pem"))
+        return str(folder / "chain.pem")
+
+    def names(self, *certificates: x509.Certificate) -> tuple[str, ...]:
+        """The names that a file with these certificates is for."""
+        return server_names(self.file(*certificates))
+
+    def test_time(self) -> None:
+        """Each certificate of a chain that is not valid now is told, with the end of its time."""
+        chain = [certificate("a.example"), certificate("authority")]
+        path, end = self.file(*chain), chain[0].not_valid_after_utc
+        self.assertEqual(untimely(path, end), [])
+        self.assertEqual(untimely(path, chain[1].not_valid_before_utc), [])
+        late, early = untimely(path, end + _DAY), untimely(path, end - 3 * _DAY)
+        words = f"certificate 1 of 2 has expired: it was valid until {end:%Y-%m-%d %H:%M} UTC"
+        self.assertEqual((len(late), late[0]), (2, words))
+        self.assertEqual(len(early), 2)
+        self.assertIn("certificate 2 of 2 is valid from ", early[1])
+        self.assertRaises(ValueError, untimely, self.file(), end)
 
     def test_names(self) -> None:
         """The host names of the first certificate: behind it stand the authorities."""
