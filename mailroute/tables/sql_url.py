@@ -81,6 +81,8 @@ _PLACE = "mapping.sql.url"
 _SSL_MODES = ("disabled", "preferred", "required", "verify_ca", "verify")
 _MYSQL_OPTIONS = {"socket", "ssl", "ssl_ca", "ssl_cert", "ssl_key"}
 _MYSQL_ALIASES = {"unix_socket": "socket", "ssl_mode": "ssl", "sslmode": "ssl"}
+_PARTS = re.compile(r"\w+://([^/?]*)([^?]*)(.*)", re.DOTALL)
+_ENCODED = "signs as @ : / ? in a password are percent-encoded"
 _UNKNOWN_OPTION = re.compile(r'invalid URI query parameter: "(\w+)"')
 
 
@@ -131,16 +133,27 @@ def _sqlite(url: str) -> SqliteTarget:
     return SqliteTarget(str(Path(path).absolute()))
 
 
+def _refuse_raw_signs(url: str) -> None:
+    """Raises ConfigurationError where a password would be taken for a host, port or database.
+
+    A piece of it would stand in messages then.
+    """
+    found = _PARTS.match(url)
+    authority, path, options = found.groups() if found else ("", "", "")
+    is_cut = ":" in authority and "@" not in authority and "@" in options
+    if authority.count("@") > 1 or "@" in path or is_cut:
+        raise _complaint(f"where its password ends cannot be told: {_ENCODED}")
+
+
 def _mysql(url: str) -> MysqlTarget:
+    _refuse_raw_signs(url)
     try:
         parts = urlsplit(url)
         if parts.scheme != "mysql":
             raise ValueError
         port = parts.port or 3306
     except ValueError:
-        raise _complaint(
-            "this is no MySQL URL; signs as @ : / in a password are percent-encoded"
-        ) from None
+        raise _complaint(f"this is no MySQL URL; {_ENCODED}") from None
     options = _mysql_options(parts)
     database = unquote(parts.path.removeprefix("/"))
     host = unquote(parts.hostname or "localhost")
@@ -184,15 +197,14 @@ def _mysql_options(parts: SplitResult) -> dict[str, str]:
 
 
 def _postgres(url: str) -> PostgresTarget:
+    _refuse_raw_signs(url)
     try:
         parameters = {name: str(value) for name, value in parse_dsn(url).items()}
     except psycopg2.ProgrammingError as error:
         unknown = _UNKNOWN_OPTION.search(str(error))
         if unknown:
             raise _complaint(f"unknown option '{unknown.group(1)}' in a PostgreSQL URL") from None
-        raise _complaint(
-            "this is no PostgreSQL URL; signs as @ : / in a password are percent-encoded"
-        ) from None
+        raise _complaint(f"this is no PostgreSQL URL; {_ENCODED}") from None
     if "service" in parameters:
         raise _complaint("'service' is not supported: write the host into the URL")
     names = parameters.pop("host", "").split(",")
@@ -206,5 +218,7 @@ def _postgres(url: str) -> PostgresTarget:
     addresses += [""] * (count - len(addresses))
     if len(ports) != count:
         raise _complaint("there are not as many ports as hosts")
+    if not all(port == "" or port.isdecimal() for port in ports):
+        raise _complaint(f"a port is no number; {_ENCODED}")
     hosts = map(PostgresHost, names, addresses, ports)
     return PostgresTarget(tuple(hosts), parameters)

@@ -104,6 +104,9 @@ class MysqlUrlTests(UrlCase):
         self.refused("mysql://u:s3cret@h1,h2/d", "one host")
         self.refused("mysql://u:s3cret@h:port/d", "percent-encoded")
         self.refused("mysql://u:[s3cret@h/d", "percent-encoded")
+        self.refused("mysql://u:12/s3cret@h/d", "percent-encoded")
+        self.refused("mysql://u:12@s3cret@h/d", "percent-encoded")
+        self.refused("mysql://u:12?s3cret=1@h/d", "percent-encoded")
 
 
 class PostgresUrlTests(UrlCase):
@@ -124,6 +127,9 @@ class PostgresUrlTests(UrlCase):
         self.assertEqual(
             target.hosts, (PostgresHost("a", "192.0.2.1", "7"), PostgresHost("b", "", "7"))
         )
+        target = parse_url("postgres:///d?host=@abstract")
+        assert isinstance(target, PostgresTarget)
+        self.assertEqual(target.hosts, (PostgresHost("@abstract", "", ""),))
 
     def test_sockets(self) -> None:
         """A folder as host, in both spellings, or libpq's own."""
@@ -150,6 +156,11 @@ class PostgresUrlTests(UrlCase):
         """libpq's own words could quote the password."""
         self.refused("postgres://u:s3cret@h/d?sslmod=require", "sslmod")
         self.refused("postgres://u:s3cret%zz@h/d", "percent-encoded")
+        self.refused("postgres://u:a@s3cret@h/d", "percent-encoded")
+        self.refused("postgres://u:a@b/s3cret@h/d", "percent-encoded")
+        self.refused("postgres://u:12/s3cret@h/d", "percent-encoded")
+        self.refused("postgres://u:12?s3cret=1@h/d", "percent-encoded")
+        self.refused("postgres://u:s3cret/d", "percent-encoded")
         self.refused("postgres://u:s3cret@h/d?service=x", "service")
         self.refused("postgres://a,b,c/d?port=1,2", "ports")
 
