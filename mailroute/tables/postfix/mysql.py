@@ -153,16 +153,20 @@ def _tls(parameters: Parameters) -> ssl.SSLContext | None:
     verify = parameters.boolean("tls_verify_cert", False)
     if not any(named.values()) and not verify and not parameters.text("tls_ciphers"):
         return None
+    at_fault = "tls_CAfile" if named["CAfile"] else "tls_CApath"
     try:
         context = ssl.create_default_context(
             cafile=named["CAfile"] or None, capath=named["CApath"] or None
         )
+        at_fault = "tls_cert_file"
         if named["cert_file"]:
             context.load_cert_chain(named["cert_file"], parameters.text("tls_key_file") or None)
+        at_fault = "tls_ciphers"
         if parameters.text("tls_ciphers"):
             context.set_ciphers(parameters.text("tls_ciphers"))
     except (OSError, ssl.SSLError) as error:
-        raise parameters.complaint("tls_...", f"cannot be used: {one_line(error)}") from None
+        words = f"{parameters.text(at_fault)} cannot be used: {one_line(error)}"
+        raise parameters.complaint(at_fault, words) from None
     # Servers make their own certificates without what Python 3.13 asks for.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not verify:

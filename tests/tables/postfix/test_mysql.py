@@ -90,9 +90,12 @@ class ArgumentTests(SynchronousTestCase):
         for name, value in (
             ("dbname", ""),
             ("tls_CAfile", "/nowhere/at/all"),
+            ("tls_cert_file", "/nowhere/at/all"),
+            ("tls_ciphers", "none-such"),
             ("require_result_set", "perhaps"),
         ):
             with self.assertRaises(ConfigurationError) as caught:
                 self.arguments(INET, **{name: value})
-            self.assertIn("mysql:/x: ", str(caught.exception))
+            self.assertIn(f"mysql:/x: {name}: ", str(caught.exception))
+            self.assertIn(value, str(caught.exception))
             self.assertNotIn("hunter2", str(caught.exception))
