@@ -7,7 +7,6 @@ from typing import Any
 
 import pymysql
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailroute.errors import ConfigurationError, LookupFailed
@@ -18,6 +17,7 @@ from mailroute.tables.postfix.mysql import SOCKETS, MysqlServer
 from mailroute.tables.postfix.parameters import Parameters
 from mailroute.tables.postfix.template import parse_template
 from mailroute.tables.sql_lexer import Dialect
+from tests.tables.idle_reactor import IdleReactor
 
 ACCESS = {"dbname": "d", "user": "u", "password": "hunter2"}
 INET = Host(Way.INET, "h", 3307)
@@ -30,7 +30,7 @@ class ArgumentTests(SynchronousTestCase):
         """A host."""
         query = make_query(parse_template("SELECT 1"), Dialect.MYSQL)
         parameters = Parameters("mysql:/x", {**ACCESS, **values}, [])
-        return MysqlServer(host, query, parameters, 5.0, Clock())  # type: ignore[arg-type]
+        return MysqlServer(host, query, parameters, 5.0, IdleReactor())
 
     def arguments(self, host: Host = INET, **values: str) -> dict[str, Any]:
         """The arguments for a host."""
